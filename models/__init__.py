@@ -1,0 +1,1 @@
+"""Networks, losses, trainings and the inference engine."""

@@ -1,0 +1,1 @@
+"""Checkpoints, video files, logging, pages, metrics: what is neither model nor data."""

@@ -1,0 +1,67 @@
+"""How is a file written so that nobody ever sees half of it?"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from util.errors import UserError
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Yield a scratch path beside ``path``; when the block ends well it is flushed and takes ``path``'s place.
+
+    The scratch name keeps the suffix of ``path``, since encoders choose their format by it. When the block raises,
+    the scratch file is removed and ``path`` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield scratch
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` whole or not at all."""
+    with written_beside(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON to ``path``, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+@contextmanager
+def folder_beside(folder: Path, *, sign: str) -> Iterator[Path]:
+    """Yield a scratch folder beside ``folder``; when the block ends well it takes the place of ``folder``.
+
+    Args:
+        folder: to be written, or written anew.
+        sign: a file that every such folder has; a folder without it is somebody else's and is not replaced.
+
+    Raises:
+        UserError: when ``folder`` is there, not empty, and has no ``sign``.
+    """
+    if folder.exists() and not (folder.is_dir() and ((folder / sign).is_file() or not any(folder.iterdir()))):
+        raise UserError(f"{folder}: expected a folder of results (with {sign}) or none, found something else; "
+                        "give another folder")  # fmt: skip
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
