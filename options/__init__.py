@@ -1,0 +1,1 @@
+"""Options: what a run is told, as validated dataclasses and as flags."""

@@ -1,0 +1,126 @@
+"""How do flags become a config? Every field of the dataclasses is a flag of the same name."""
+
+import argparse
+import dataclasses
+import difflib
+import json
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
+
+from options.config import is_optional
+from util.errors import UserError
+
+T = TypeVar("T")
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse that answers a mistake with one line that says the fix."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} ({self.prog} --help lists the flags)")
+
+
+def _flags(kind: Any) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+    """All (field, type) of a dataclass, those of nested dataclasses included."""
+    hints = typing.get_type_hints(kind)
+    for one in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[one.name]):
+            yield from _flags(hints[one.name])
+        else:
+            yield one, hints[one.name]
+
+
+def _number(kind: type, flag: str) -> Any:
+    def parse(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise UserError(f"{flag} {text}: expected {'a whole number' if kind is int else 'a number'}") from None
+
+    return parse
+
+
+def _add_flag(parser: argparse.ArgumentParser, one: dataclasses.Field[Any], kind: Any) -> None:
+    kind, _ = is_optional(kind)
+    names = [f"--{one.name}", *one.metadata["aliases"]]
+    shown = "" if one.default is None or kind is bool or one.default == "" else f" (default: {one.default})"
+    # a default given on the command line must be told from one that was not: presets come between the two
+    settings: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": one.metadata["help"] + shown}
+    if kind is bool:
+        # --x / --x false: presets switch things on, people must be able to switch them off again
+        settings |= {"nargs": "?", "const": True, "type": _switch, "metavar": "false"}
+    elif get_origin(kind) is Literal:
+        settings |= {"choices": get_args(kind)}
+    elif kind in (int, float):
+        settings |= {"type": _number(kind, names[0]), "metavar": "N" if kind is int else "X"}
+    else:
+        settings |= {"metavar": one.name.upper()}
+    parser.add_argument(*names, **settings)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected true or false, found '{text}'")
+    return text.lower() == "true"
+
+
+def read_preset(name: str, known: set[str]) -> dict[str, Any]:
+    """Values of a preset: a name in ``options/presets`` or the path of a JSON file of flag names.
+
+    Raises:
+        UserError: when there is no such preset, it is not JSON, or names an unknown flag.
+    """
+    path = Path(name) if name.endswith(".json") else PRESETS / f"{name}.json"
+    if not path.is_file():
+        names = ", ".join(sorted(one.stem for one in PRESETS.glob("*.json")))
+        raise UserError(f"--preset {name}: no such preset; there are {names}, or give the path of a .json file")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a JSON file ({error})") from None
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UserError(f"{path}: unknown option {', '.join(unknown)}")
+    return dict(values)
+
+
+def _build(kind: type[T], values: dict[str, Any]) -> T:
+    hints = typing.get_type_hints(kind)
+    chosen: dict[str, Any] = {}
+    for one in dataclasses.fields(typing.cast(Any, kind)):
+        if dataclasses.is_dataclass(hints[one.name]):
+            chosen[one.name] = _build(typing.cast(Any, hints[one.name]), values)
+        elif one.name in values:
+            chosen[one.name] = values[one.name]
+    return kind(**chosen)
+
+
+def parse(kind: type[T], arguments: Sequence[str] | None = None, *, description: str) -> T:
+    """Read the command line into a config: defaults, then ``--preset``, then flags.
+
+    Args:
+        kind: ``TrainConfig`` or ``TestConfig``.
+        arguments: the words after the program's name; the process's own when absent.
+        description: first line of ``--help``.
+
+    Raises:
+        UserError: on an unknown flag, a value that does not fit, or an impossible combination.
+    """
+    parser = _Parser(description=description, allow_abbrev=False)
+    parser.add_argument("--preset", help="start from the options of this preset; flags override it")
+    flags = list(_flags(kind))
+    for one, hint in flags:
+        _add_flag(parser, one, hint)
+    chosen, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].split("=")[0], list(parser._option_string_actions), n=1, cutoff=0.6)
+        guess = f"; did you mean {near[0]}?" if near else f" ({parser.prog} --help lists the flags)"
+        raise UserError(f"unknown flag {unknown[0]}{guess}")
+    values = vars(chosen)
+    preset = values.pop("preset")
+    defaults = read_preset(preset, {one.name for one, _ in flags}) if preset else {}
+    return _build(kind, defaults | values)

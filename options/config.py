@@ -1,0 +1,329 @@
+"""What is a run told? Frozen dataclasses that refuse impossible values and survive JSON unchanged.
+
+Field names are the flags' names; the vid2vid spelling is kept where vid2vid has the flag (people have scripts).
+Networks and losses never see these objects: ``models/build.py`` and the programs take them apart.
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from util.errors import UserError
+
+T = TypeVar("T")
+
+Stage = Literal["first_frame", "teacher", "skd", "tkd"]
+NetG = Literal["composite", "sr_mobile_composite", "global"]
+Norm = Literal["batch", "instance"]
+GanMode = Literal["ls", "hinge", "original"]
+Perceptual = Literal["auto", "vgg19", "efficientnet_lite0", "none"]
+Flow = Literal["dis"]
+Amp = Literal["off", "bf16", "fp16"]
+Keyframes = Literal["dp", "uniform", "published", "all"]
+Interpolation = Literal["dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest"]
+FirstFrame = Literal["real", "single", "generated"]
+
+
+def option(default: Any, text: str, *, aliases: tuple[str, ...] = ()) -> Any:
+    """A field with the help text and further spellings of its flag."""
+    return field(default=default, metadata={"help": text, "aliases": aliases})
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise UserError(message)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How files become tensors; a checkpoint keeps it so that inference encodes its input in the same way."""
+
+    dataset_mode: Literal["face"] = option("face", "kind of semantic video")
+    loadSize: int = option(512, "frames are scaled to this side (see --resize_or_crop)")
+    fineSize: int = option(512, "side of the crop, for the modes that crop")
+    resize_or_crop: str = option("scaleWidth", "how frames reach their size; sides become multiples of 32")
+    no_canny_edge: bool = option(False, "leave out the background's Canny edges")
+    no_dist_map: bool = option(False, "leave out the 14 distance maps: 1 channel in place of 15")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _require(self.loadSize >= 32, f"--loadSize {self.loadSize}: expected at least 32")
+        _require(self.fineSize >= 32, f"--fineSize {self.fineSize}: expected at least 32")
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The generator's architecture (method: composite and spatially low-demand generators)."""
+
+    netG: NetG = option("composite", "residual blocks (composite), mobile blocks (sr_mobile_composite), one image (global)")
+    low_demand: bool = option(False, "read half-resolution inputs, write full-resolution frames: the distilled student")
+    ngf: int = option(128, "channels of the first layer")
+    n_downsample_G: int = option(3, "number of down-samplings")
+    n_blocks: int = option(9, "number of residual blocks")
+    norm: Norm = option("batch", "normalisation layers")
+    n_frames_G: int = option(3, "semantic frames the generator sees; it is fed one generated frame less")
+    no_flow: bool = option(False, "draw every pixel, warp nothing")
+    warp_align_corners: bool = option(
+        True, "whether warping by a zero flow is the identity; published weights were trained without"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _require(self.ngf >= 1, f"--ngf {self.ngf}: expected at least 1")
+        _require(1 <= self.n_downsample_G <= 6, f"--n_downsample_G {self.n_downsample_G}: expected 1 to 6")
+        _require(self.n_blocks >= 1, f"--n_blocks {self.n_blocks}: expected at least 1")
+        _require(self.n_frames_G >= 2, f"--n_frames_G {self.n_frames_G}: expected at least 2, one given and one drawn")
+        _require(
+            not (self.low_demand and self.netG == "global"),
+            "--low_demand does not go with --netG global: choose --netG sr_mobile_composite or composite",
+        )
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """The critics' architecture and how they judge."""
+
+    ndf: int = option(64, "channels of a critic's first layer")
+    n_layers_D: int = option(3, "layers of a critic")
+    num_D: int = option(2, "spatial scales of a critic")
+    n_scales_temporal: int = option(2, "temporal critics: scale t looks at frames n_frames_D^t apart; 0 has none")
+    n_frames_D: int = option(3, "frames a temporal critic sees at once")
+    gan_mode: GanMode = option("ls", "adversarial criterion")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        for name in ("ndf", "n_layers_D", "num_D"):
+            _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+        _require(self.n_scales_temporal >= 0, f"--n_scales_temporal {self.n_scales_temporal}: expected 0 or more")
+        _require(self.n_frames_D >= 2, f"--n_frames_D {self.n_frames_D}: expected at least 2")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the rows of the loss table (paper defaults) and the frozen networks behind them."""
+
+    lambda_feat: float = option(10.0, "weight of feature matching")
+    lambda_F: float = option(10.0, "weight of the flow rows F_Flow and F_Warp")
+    lambda_T: float = option(10.0, "weight of the temporal warp row G_Warp")
+    lambda_perceptual: float | None = option(None, "weight of the perceptual row; default 10 with VGG19, 2 with EfficientNet")
+    lambda_pixel: float = option(0.0, "weight of the L1 distance to the real frame; the paper has none")
+    lambda_kd: float = option(1.0, "weight of spatial distillation: L1 and perceptual distance to the teacher")
+    lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")
+    lambda_kd_global: float = option(15.0, "weight of the global temporal distillation")
+    perceptual: Perceptual = option("auto", "features of the perceptual rows; auto: VGG19 if its weights are at hand")
+    vgg_weights: str | None = option(None, "VGG19 weights, a .pth as torchvision publishes it")
+    flow: Flow = option("dis", "reference flow; dis is OpenCV's dense inverse search and needs no weights")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            _require(
+                not (one.name.startswith("lambda_") and value is not None and value < 0),
+                f"--{one.name} {value}: a loss weight cannot be negative",
+            )
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """How long, how fast and on how much at once; everything here is a pure function of the step."""
+
+    batchSize: int = option(1, "clips a step")
+    lr: float = option(2e-4, "learning rate of Adam")
+    beta1: float = option(0.5, "first moment of Adam")
+    TTUR: bool = option(False, "two time scales: betas (0, 0.9), generator lr/2, critics lr*2")
+    niter: int = option(10, "epochs at the full learning rate")
+    niter_decay: int = option(10, "epochs in which it falls to zero")
+    niter_step: int = option(5, "epochs after which clips, frames a step and back-propagated frames double")
+    steps_per_epoch: int = option(0, "clips drawn in an epoch / batchSize; 0: every sequence once")
+    n_frames_total: int = option(30, "generated frames of a training clip at the start", aliases=("--n_frames_start",))
+    max_clip_frames: int = option(128, "where the doubling of clips ends")
+    frames_per_step: int = option(1, "generated frames between two weight updates at the start")
+    max_frames_per_gpu: int = option(1, "where the doubling of frames a step ends")
+    frames_backpropagate: int = option(1, "generated frames a gradient crosses at the start")
+    max_frames_backpropagate: int = option(1, "where the doubling of back-propagated frames ends")
+    max_t_step: int = option(1, "largest random distance in time between a clip's frames")
+    no_first_img: bool = option(False, "learn to draw the first frames too, from nothing")
+    no_flip: bool = option(False, "never mirror a clip")
+    affine: float = option(0.0, "strength of one random affine map per clip; 1 is about 8 degrees and 8 percent")
+    given_noise: float = option(0.0, "largest std of noise on the given frames, against drift; colours are in [-1, 1]")
+    max_minutes: float = option(0.0, "stop, saved, after so many minutes; 0: never")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        for name in ("batchSize", "niter_step", "n_frames_total", "max_clip_frames", "frames_per_step", "max_t_step",
+                     "max_frames_per_gpu", "frames_backpropagate", "max_frames_backpropagate"):  # fmt: skip
+            _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+        for name in ("niter", "niter_decay", "steps_per_epoch", "affine", "given_noise", "max_minutes"):
+            _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
+        _require(self.lr > 0, f"--lr {self.lr}: expected more than 0")
+        _require(0 <= self.beta1 < 1, f"--beta1 {self.beta1}: expected 0 to 1")
+        _require(self.niter + self.niter_decay > 0, "--niter 0 --niter_decay 0: nothing to train, give one of them")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Which run, where it lives and how it reports."""
+
+    name: str = option("experiment", "name of the run: checkpoints go to CHECKPOINTS_DIR/NAME")
+    checkpoints_dir: str = option("checkpoints", "folder of all runs")
+    dataroot: str = option("datasets/face", "folder of the dataset")
+    stage: Stage = option("teacher", "which training")
+    teacher: str | None = option(None, "checkpoint of the frozen teacher (skd, tkd)")
+    init: str | None = option(None, "checkpoint whose generator weights start this run", aliases=("--load_pretrain",))
+    resume: bool = option(False, "go on from the last save of this run", aliases=("--continue_train",))
+    seed: int = option(0, "everything random follows from it")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", aliases=("--gpu_ids",))
+    amp: Amp = option("off", "mixed precision")
+    nThreads: int = option(1, "processes that load data")
+    print_freq: int = option(100, "steps between two rows of the loss log")
+    display_freq: int = option(500, "steps between two pictures; 0 draws none")
+    save_latest_freq: int = option(500, "steps between two saves of 'latest'")
+    save_epoch_freq: int = option(0, "epochs between two saves that are kept; 0 keeps 'latest' alone")
+    debug: bool = option(False, "show the traceback of user errors")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _require(bool(self.name) and "/" not in self.name, f"--name '{self.name}': expected a plain folder name")
+        for name in ("nThreads", "display_freq", "save_epoch_freq"):
+            _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
+        for name in ("print_freq", "save_latest_freq"):
+            _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything ``train.py`` is told; a checkpoint keeps it whole."""
+
+    run: RunConfig = RunConfig()
+    data: DataConfig = DataConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    critic: CriticConfig = CriticConfig()
+    loss: LossConfig = LossConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that cannot work, before anything is loaded."""
+        stage, is_image = self.run.stage, self.generator.netG == "global"
+        if stage in ("skd", "tkd"):
+            _require(
+                self.run.teacher is not None,
+                f"--stage {stage} needs the frozen teacher: --teacher checkpoints/NAME_OF_TEACHER",
+            )
+            _require(
+                self.generator.low_demand,
+                f"--stage {stage} trains the spatially low-demand generator: add --netG sr_mobile_composite --low_demand",
+            )
+        else:
+            _require(self.run.teacher is None, f"--stage {stage} has no teacher: leave out --teacher, or --stage skd")
+        _require(
+            stage != "tkd" or self.run.init is not None or self.run.resume,
+            "--stage tkd starts from the generator of spatial distillation: --init checkpoints/NAME_OF_SKD",
+        )
+        _require(
+            (stage == "first_frame") == is_image,
+            "--netG global draws single images and goes with --stage first_frame, and only with it",
+        )
+        _require(
+            stage != "tkd" or self.schedule.n_frames_total + self.generator.n_frames_G - 1 >= 2 * self.generator.n_frames_G - 1,
+            f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: a clip must hold {self.generator.n_frames_G} "
+            f"key-frames two apart, so --n_frames_total at least {self.generator.n_frames_G}",
+        )
+
+
+@dataclass(frozen=True)
+class TestConfig:
+    """Everything ``test.py`` is told."""
+
+    __test__ = False  # not a pytest class
+
+    checkpoint: str = option("", "checkpoint of the student that draws the key-frames: a folder, or checkpoints/NAME")
+    dataroot: str = option("datasets/face", "folder of the dataset")
+    phase: str = option("test", "which part of the dataset: <phase>_keypoints, <phase>_img")
+    teacher: str | None = option(None, "checkpoint of the teacher, to be run on every frame beside the student")
+    name: str | None = option(None, "name of the results; default: the checkpoint's")
+    results_dir: str = option("results", "folder of all results")
+    output: str | None = option(None, "folder of these results; default: RESULTS_DIR/NAME/PHASE_LABEL")
+    keyframes: Keyframes = option("dp", "which frames the student draws")
+    keyframe_share: float = option(0.3, "key-frames per output frame (dp, uniform)")
+    interpolation: Interpolation = option("dis", "motion compensation between key-frames")
+    first_frame: FirstFrame = option("real", "where the first frames come from")
+    single_checkpoint: str | None = option(None, "checkpoint of the single-image generator for --first_frame single")
+    student_all: bool = option(False, "run the student on every frame too, as a contestant")
+    baselines: bool = option(False, "add two baselines: repeat the last given frame, mean training frame")
+    image_format: Literal["png", "jpg"] = option("png", "format of the written frames")
+    how_many: int = option(0, "sequences to do; 0: all")
+    start_frame: int = option(0, "first frame of every sequence")
+    max_frames: int = option(0, "frames of every sequence; 0: all")
+    timing_runs: int = option(1, "repetitions behind the frame rate (median)")
+    seed: int = option(0, "everything random follows from it")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", aliases=("--gpu_ids",))
+    debug: bool = option(False, "show the traceback of user errors")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _require(bool(self.checkpoint), "--checkpoint is missing: give the folder of a trained student, checkpoints/NAME")
+        _require(0 < self.keyframe_share <= 1, f"--keyframe_share {self.keyframe_share}: expected more than 0, at most 1")
+        _require(
+            (self.first_frame == "single") == (self.single_checkpoint is not None),
+            "--first_frame single and --single_checkpoint checkpoints/NAME go together: give both or none",
+        )
+        for name in ("how_many", "start_frame", "max_frames"):
+            _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
+        _require(self.timing_runs >= 1, f"--timing_runs {self.timing_runs}: expected at least 1")
+
+
+def is_optional(kind: Any) -> tuple[Any, bool]:
+    """``X | None`` -> (X, True); anything else -> (itself, False)."""
+    if get_origin(kind) in (Union, types.UnionType):
+        parts = [part for part in get_args(kind) if part is not type(None)]
+        return parts[0], len(parts) < len(get_args(kind))
+    return kind, False
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A config as plain JSON values; ``from_json`` is the way back."""
+    return dataclasses.asdict(config)
+
+
+def _checked(name: str, kind: Any, value: Any) -> Any:
+    kind, may_be_none = is_optional(kind)
+    if value is None and may_be_none:
+        return None
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        _require(value in choices, f"{name}: expected one of {', '.join(map(str, choices))}, found {value!r}")
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    _require(type(value) is kind, f"{name}: expected {kind.__name__}, found {value!r}")
+    return value
+
+
+def from_json(kind: type[T], values: Any, *, where: str = "config") -> T:
+    """Rebuild a config from JSON values.
+
+    Args:
+        kind: the dataclass.
+        values: what ``to_json`` gave.
+        where: named in errors, usually the file.
+
+    Raises:
+        UserError: on an unknown or missing name, or a value of another type.
+    """
+    _require(isinstance(values, dict), f"{where}: expected an object of options, found {type(values).__name__}")
+    hints = typing.get_type_hints(kind)
+    names = [one.name for one in dataclasses.fields(typing.cast(Any, kind))]
+    unknown = sorted(set(values) - set(names))
+    missing = [name for name in names if name not in values]
+    _require(not unknown, f"{where}: unknown option {', '.join(unknown)}; was it written by a newer version?")
+    _require(not missing, f"{where}: option {', '.join(missing)} is missing")
+    parsed = {
+        name: from_json(hints[name], values[name], where=f"{where}: {name}")
+        if dataclasses.is_dataclass(hints[name])
+        else _checked(f"{where}: {name}", hints[name], values[name])
+        for name in names
+    }
+    return kind(**parsed)
