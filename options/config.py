@@ -57,7 +57,9 @@ class DataConfig:
 class GeneratorConfig:
     """The generator's architecture (method: composite and spatially low-demand generators)."""
 
-    netG: NetG = option("composite", "residual blocks (composite), mobile blocks (sr_mobile_composite), one image (global)")
+    netG: NetG = option(
+        "composite", "residual blocks (composite), mobile blocks (sr_mobile_composite), one image (global)"
+    )
     low_demand: bool = option(False, "read half-resolution inputs, write full-resolution frames: the distilled student")
     ngf: int = option(128, "channels of the first layer")
     n_downsample_G: int = option(3, "number of down-samplings")
@@ -107,7 +109,9 @@ class LossConfig:
     lambda_feat: float = option(10.0, "weight of feature matching")
     lambda_F: float = option(10.0, "weight of the flow rows F_Flow and F_Warp")
     lambda_T: float = option(10.0, "weight of the temporal warp row G_Warp")
-    lambda_perceptual: float | None = option(None, "weight of the perceptual row; default 10 with VGG19, 2 with EfficientNet")
+    lambda_perceptual: float | None = option(
+        None, "weight of the perceptual row; default 10 with VGG19, 2 with EfficientNet"
+    )
     lambda_pixel: float = option(0.0, "weight of the L1 distance to the real frame; the paper has none")
     lambda_kd: float = option(1.0, "weight of spatial distillation: L1 and perceptual distance to the teacher")
     lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")
@@ -149,7 +153,7 @@ class ScheduleConfig:
     no_flip: bool = option(False, "never mirror a clip")
     affine: float = option(0.0, "strength of one random affine map per clip; 1 is about 8 degrees and 8 percent")
     given_noise: float = option(0.0, "largest std of noise on the given frames, against drift; colours are in [-1, 1]")
-    max_minutes: float = option(0.0, "stop, saved, after so many minutes; 0: never")
+    max_minutes: float = option(0.0, "stop, saved, after so many minutes of training in all; 0: never")
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -214,7 +218,7 @@ class TrainConfig:
             )
             _require(
                 self.generator.low_demand,
-                f"--stage {stage} trains the spatially low-demand generator: add --netG sr_mobile_composite --low_demand",
+                f"--stage {stage} trains the low-demand generator: add --netG sr_mobile_composite --low_demand",
             )
         else:
             _require(self.run.teacher is None, f"--stage {stage} has no teacher: leave out --teacher, or --stage skd")
@@ -226,10 +230,11 @@ class TrainConfig:
             (stage == "first_frame") == is_image,
             "--netG global draws single images and goes with --stage first_frame, and only with it",
         )
+        needed = self.generator.n_frames_G
         _require(
-            stage != "tkd" or self.schedule.n_frames_total + self.generator.n_frames_G - 1 >= 2 * self.generator.n_frames_G - 1,
-            f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: a clip must hold {self.generator.n_frames_G} "
-            f"key-frames two apart, so --n_frames_total at least {self.generator.n_frames_G}",
+            stage != "tkd" or self.schedule.n_frames_total >= needed,
+            f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: expected at least {needed}, so that a clip "
+            f"holds {needed} key-frames two apart",
         )
 
 
@@ -264,8 +269,12 @@ class TestConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _require(bool(self.checkpoint), "--checkpoint is missing: give the folder of a trained student, checkpoints/NAME")
-        _require(0 < self.keyframe_share <= 1, f"--keyframe_share {self.keyframe_share}: expected more than 0, at most 1")
+        _require(
+            bool(self.checkpoint), "--checkpoint is missing: give the folder of a trained student, checkpoints/NAME"
+        )
+        _require(
+            0 < self.keyframe_share <= 1, f"--keyframe_share {self.keyframe_share}: expected more than 0, at most 1"
+        )
         _require(
             (self.first_frame == "single") == (self.single_checkpoint is not None),
             "--first_frame single and --single_checkpoint checkpoints/NAME go together: give both or none",

@@ -121,4 +121,4 @@ def test_transfer_takes_what_fits_and_counts(tmp_path: Path) -> None:
     target = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1))
     taken, total = checkpoints.transfer_weights(target, network(0.25).state_dict())
     assert (taken, total) == (7, 9)
-    assert target[0].weight.unique().tolist() == [0.25]
+    assert target.state_dict()["0.weight"].unique().tolist() == [0.25]

@@ -1,0 +1,227 @@
+"""How are training clips drawn, so that the same draw gives the same clip in any process and after any restart?"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from data.face import FaceEncoder
+from data.images import ArrayCache
+from data.layout import face_files
+from data.sequences import FaceFrames, signed
+from data.transforms import Geometry, moved_frame, moved_points, random_affine
+from util.errors import UserError
+
+# The generator looks at three frames at a time.
+MIN_FRAMES = 3
+
+
+@dataclass
+class Clip:
+    """Consecutive frames of a batch of videos; every frame of a clip went through the same geometric transform."""
+
+    semantic: Tensor
+    """[B, T, C, H, W] float32, in the range of its encoding."""
+    image: Tensor
+    """[B, T, 3, H, W] float32 in [-1, 1]."""
+    foreground: Tensor | None
+    """[B, T, 1, H, W], 1 where the foreground is; None where the kind of data has none (faces)."""
+    index: Tensor
+    """[B, T] int64, the frames' absolute numbers in their sequences."""
+    names: list[str]
+    """The B sequences' names."""
+
+    def to(self, device: torch.device | str) -> "Clip":
+        """The same clip on ``device``."""
+        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Clip":
+        """The same clip in page-locked memory, from where a GPU reads on its own (a loader's ``pin_memory``)."""
+        return self._with(lambda tensor: tensor.pin_memory())
+
+    def at(self, positions: slice | Sequence[int]) -> "Clip":
+        """The frames at ``positions`` in time, 0 being the clip's first; the same for every item of the batch."""
+        chosen = positions if isinstance(positions, slice) else list(positions)
+        return self._with(lambda tensor: tensor[:, chosen])
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> "Clip":
+        foreground = None if self.foreground is None else change(self.foreground)
+        return Clip(change(self.semantic), change(self.image), foreground, change(self.index), self.names)
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """Which clip is wanted: everything random in it follows from the dataset's seed and ``draw`` alone."""
+
+    draw: int
+    num_frames: int
+
+
+class FaceClips(Dataset[Clip]):
+    """Clips of face videos for training.
+
+    The dataset keeps no state but decoded pictures: ``dataset[ClipRequest(draw, num_frames)]`` is the same clip
+    whenever and wherever it is asked for.
+
+    A clip comes from a sequence that is long enough, each with the same chance. Where none is, the clip is as long as
+    the longest sequence (``max_clip_frames``); which sequences are shorter than a request is the caller's to know
+    from ``num_fitting``.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        phase: str = "train",
+        encoder: FaceEncoder,
+        geometry: Geometry,
+        seed: int,
+        max_t_step: int = 1,
+        flip: bool = True,
+        affine: float = 0.0,
+    ) -> None:
+        """List the sequences and print how many there are and how long.
+
+        Args:
+            root: the dataset's folder, see ``data.layout.face_files``.
+            phase: what the folders' names begin with.
+            encoder: how landmarks become semantic frames.
+            geometry: the size of the result.
+            seed: where all randomness begins.
+            max_t_step: clips take every k-th frame, k drawn from 1 .. ``max_t_step`` as far as the sequence allows.
+            flip: mirror every second clip.
+            affine: strength of one random affine map per clip, see ``data.transforms.random_affine``; 0 is none.
+
+        Raises:
+            UserError: a folder or file is missing, or a sequence has fewer than 3 frames.
+            ValueError: ``max_t_step`` below 1 or ``affine`` below 0.
+        """
+        if max_t_step < 1 or affine < 0:
+            raise ValueError(f"expected max_t_step >= 1 and affine >= 0, got {max_t_step} and {affine}")
+        self.encoder = encoder
+        self.geometry = geometry
+        self.seed = seed
+        self.max_t_step = max_t_step
+        self.flip = flip
+        self.affine = affine
+        cache = ArrayCache()
+        self._sequences = [FaceFrames(files, cache) for files in face_files(root, phase=phase, needs_images=True)]
+        self._check_lengths(root / f"{phase}_img")
+
+    def _check_lengths(self, folder: Path) -> None:
+        short = [frames for frames in self._sequences if len(frames) < MIN_FRAMES]
+        if short:
+            raise UserError(f"{folder / short[0].files.name}: expected at least {MIN_FRAMES} frames to train on, found "
+                            f"{len(short[0])} ({len(short)} of {len(self._sequences)} sequences are too short); remove "
+                            "them from the training set")
+        lengths = [len(frames) for frames in self._sequences]
+        print(f"{folder}: {len(lengths)} sequences of {min(lengths)} to {max(lengths)} frames, {sum(lengths)} in all, "
+              "none too short")
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        return len(self._sequences)
+
+    @property
+    def max_clip_frames(self) -> int:
+        """Length of the longest sequence."""
+        return max(len(frames) for frames in self._sequences)
+
+    def num_fitting(self, num_frames: int) -> int:
+        """How many sequences are at least ``num_frames`` long; the others give no clips of that length."""
+        return sum(len(frames) >= num_frames for frames in self._sequences)
+
+    def __getitem__(self, request: ClipRequest) -> Clip:
+        """The clip of one request, a batch of one.
+
+        Raises:
+            UserError: a file is broken; it is named.
+        """
+        rng = np.random.default_rng((self.seed, request.draw))
+        frames, indices = self._drawn_frames(rng, min(request.num_frames, self.max_clip_frames))
+        size, box = frames.size(indices[0]), frames.box(indices[0])
+        is_mirrored = self.flip and bool(rng.random() < 0.5)
+        placement = self.geometry.place(box, rng=rng, is_mirrored=is_mirrored)
+        # the box stays where it is, else it would follow the face and undo the shift and the scale
+        matrix = random_affine(rng, strength=self.affine, box=box) if self.affine > 0 else None
+
+        semantics, images = [], []
+        for index in indices:
+            points, picture = frames.points(index), frames.picture(index, size=size)
+            assert picture is not None  # training data has pictures: face_files saw to it
+            if matrix is not None:
+                points, picture = moved_points(points, matrix), moved_frame(picture, matrix)
+            semantics.append(self.encoder.encode(points, placement=placement, size=size, picture=picture))
+            images.append(signed(placement.of_frame(picture, filter="bicubic")))
+        return Clip(
+            semantic=torch.stack(semantics)[None],
+            image=torch.stack(images)[None],
+            foreground=None,
+            index=torch.tensor(indices)[None],
+            names=[frames.files.name],
+        )
+
+    def _drawn_frames(self, rng: np.random.Generator, num_frames: int) -> tuple[FaceFrames, list[int]]:
+        """A sequence that is long enough, and the frames of it: a start and a temporal stride."""
+        fitting = [frames for frames in self._sequences if len(frames) >= num_frames]
+        frames = fitting[rng.integers(len(fitting))]
+        largest_step = (len(frames) - 1) // max(num_frames - 1, 1)
+        step = int(rng.integers(1, max(1, min(self.max_t_step, largest_step)), endpoint=True))
+        reach = (num_frames - 1) * step
+        start = int(rng.integers(0, len(frames) - 1 - reach, endpoint=True))
+        return frames, list(range(start, start + reach + 1, step))
+
+
+def collate_clips(clips: list[Clip]) -> Clip:
+    """Join clips of one length and size into a batch.
+
+    Raises:
+        ValueError: their lengths or sizes differ; the geometry of the dataset must give one size.
+    """
+    shapes = {tuple(clip.semantic.shape[1:]) for clip in clips}
+    if len(shapes) != 1:
+        raise ValueError(f"expected clips of one shape [T, C, H, W] in a batch, got {sorted(shapes)}; choose a "
+                         "--resize_or_crop that gives one size, or --batchSize 1")
+    foregrounds = [clip.foreground for clip in clips if clip.foreground is not None]
+    return Clip(
+        semantic=torch.cat([clip.semantic for clip in clips]),
+        image=torch.cat([clip.image for clip in clips]),
+        foreground=torch.cat(foregrounds) if foregrounds else None,
+        index=torch.cat([clip.index for clip in clips]),
+        names=[name for clip in clips for name in clip.names],
+    )
+
+
+class RequestSampler(Sampler[list[ClipRequest]]):
+    """The batches of a training run, a loader's ``batch_sampler``: resuming means to begin at a later step."""
+
+    def __init__(
+        self, *, first_step: int, num_steps: int, batch_size: int, clip_frames: Callable[[int], int]
+    ) -> None:
+        """Plan the steps ``first_step`` .. ``num_steps`` - 1.
+
+        Args:
+            first_step: the first step to do, counted from the beginning of the training.
+            num_steps: where the whole training ends.
+            batch_size: clips per step.
+            clip_frames: the clips' length at a step (the curriculum).
+        """
+        self.first_step = first_step
+        self.num_steps = num_steps
+        self.batch_size = batch_size
+        self.clip_frames = clip_frames
+
+    def __iter__(self) -> Iterator[list[ClipRequest]]:
+        """The requests of one step after another."""
+        for step in range(self.first_step, self.num_steps):
+            num_frames = self.clip_frames(step)
+            draws = range(step * self.batch_size, (step + 1) * self.batch_size)
+            yield [ClipRequest(draw, num_frames) for draw in draws]
+
+    def __len__(self) -> int:
+        """Steps left."""
+        return max(0, self.num_steps - self.first_step)

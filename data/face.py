@@ -1,0 +1,242 @@
+"""How do 68 landmarks (and a picture's background) become the semantic frame of a face?
+
+One channel of edges, and one distance map for each of the 14 curves of a face (vid2vid's encoding of faces).
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from data.encode import canny_edges, curve_pixels, distance_map, is_tame, thick
+from data.transforms import Box, Placement, cut
+from util.errors import UserError
+
+NUM_LANDMARKS = 68
+_FOREHEAD = range(NUM_LANDMARKS, NUM_LANDMARKS + 15)
+
+# The curves of each part of the face, by landmark; the numbers from 68 on are the forehead of ``with_forehead``.
+FACE_PARTS: tuple[tuple[tuple[int, ...], ...], ...] = (
+    ((*range(17), *_FOREHEAD, 0),),
+    (tuple(range(17, 22)),),
+    (tuple(range(22, 27)),),
+    ((28, 31), tuple(range(31, 36)), (35, 28)),
+    ((36, 37, 38, 39), (39, 40, 41, 36)),
+    ((42, 43, 44, 45), (45, 46, 47, 42)),
+    (tuple(range(48, 55)), (54, 55, 56, 57, 58, 59, 48)),
+    (tuple(range(60, 65)), (64, 65, 66, 67, 60)),
+)
+# face, brow, brow, nose, eye, eye, mouth, tongue
+PART_LABELS = (1, 2, 2, 3, 4, 4, 5, 6)
+FACE_CURVES = tuple(curve for part in FACE_PARTS for curve in part)
+# In a mirror the left brow, side of the nose and eye are the right ones. The upper lid of either eye stays the upper.
+_MIRRORED_CURVES = (0, 2, 1, 5, 4, 3, 8, 9, 6, 7, 10, 11, 12, 13)
+
+
+
+def _pieces() -> tuple[np.ndarray, np.ndarray]:
+    """The curves in pieces of three landmarks that share their ends, [S, 3], and the curve of each piece, [S].
+
+    Two remaining landmarks make a line: the first counts twice.
+    """
+    pieces, owners = [], []
+    for number, curve in enumerate(FACE_CURVES):
+        for start in range(0, len(curve) - 1, 2):
+            first, *middle, last = curve[start : start + 3]
+            pieces.append((first, *(middle or (first,)), last))
+            owners.append(number)
+    return np.array(pieces), np.array(owners)
+
+
+_PIECES, _PIECE_OWNERS = _pieces()
+
+# Distances are stored as a third of them: 0..765 pixels in a byte.
+PIXELS_PER_STEP = 3
+# How far around the cut Canny looks for edges: whole frames of large videos would cost many times as much.
+MARGIN = 32
+
+
+def read_landmarks(path: Path) -> np.ndarray:
+    """The landmarks in ``path``: 68 lines ``x,y`` in pixels of the frame; float64 [68, 2].
+
+    Raises:
+        UserError: the file is missing, has another number of lines, or a line is not two finite numbers.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: expected {NUM_LANDMARKS} lines x,y, found no file; make it with "
+                        "`python -m data.prepare face`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: expected {NUM_LANDMARKS} lines x,y, but it cannot be read ({error})") from error
+    lines = [line for line in lines if line.strip()]
+    if len(lines) != NUM_LANDMARKS:
+        raise UserError(f"{path}: expected {NUM_LANDMARKS} lines x,y, found {len(lines)}; make the file again")
+    points = np.empty((NUM_LANDMARKS, 2))
+    for number, line in enumerate(lines):
+        try:
+            points[number] = [float(value) for value in line.split(",")]
+        except ValueError:
+            points[number] = np.nan
+        if not np.isfinite(points[number]).all():
+            raise UserError(f"{path}: expected x,y in line {number + 1}, found {line.strip()[:40]!r}; make the file "
+                            "again")
+    return points
+
+
+def landmarks_as_text(points: np.ndarray) -> str:
+    """The file that ``read_landmarks`` reads, to a hundredth of a pixel."""
+    return "".join(f"{x:.2f},{y:.2f}\n" for x, y in points)
+
+
+def with_forehead(points: np.ndarray) -> np.ndarray:
+    """Add a forehead: the face's outline mirrored at the height of its ends, two thirds as tall; [68, 2] -> [83, 2].
+
+    Its heights are whole pixels (published).
+    """
+    level = (points[0, 1] + points[16, 1]) / 2
+    forehead = points[15:0:-1].copy()
+    forehead[:, 1] = np.floor(level + (level - forehead[:, 1]) * 2 // 3)
+    return np.concatenate((points, forehead))
+
+
+def face_box(points: np.ndarray, *, height: int, width: int) -> Box:
+    """The square that is cut out around a face: 2.5 times its width, pushed into the frame where it fits.
+
+    Args:
+        points: the landmarks [68, 2] of the first frame; the box stays for the whole clip or sequence.
+        height: of the frame.
+        width: of the frame.
+
+    Raises:
+        ValueError: the landmarks lie so close together that there is no face.
+    """
+    left, top = points.min(axis=0)
+    right, bottom = points.max(axis=0)
+    side = (right - left) * 2.5
+    half = side // 2
+    if half < 1:
+        raise ValueError(f"expected the landmarks of a face, found them all within {right - left:.1f} pixels")
+    x = min(max(0, (left + right) // 2 - half) + side, width) - half
+    y = min(max(0, (top * 3 + bottom) // 4 - half) + side, height) - half
+    return Box(int(x - half), int(y - half), int(x + half), int(y + half))
+
+
+def part_labels(points: np.ndarray, area: Box) -> np.ndarray:
+    """Which part of the face covers each pixel of ``area``, uint8 [H, W]: 0 background, then ``PART_LABELS``."""
+    points = with_forehead(points)
+    labels = np.zeros((area.height, area.width), np.uint8)
+    for curves, label in zip(FACE_PARTS, PART_LABELS, strict=True):
+        outline = points[[number for curve in curves for number in curve]].astype(np.int32)
+        cv2.fillPoly(labels, [outline - (area.left, area.top)], label)
+    return labels
+
+
+class FaceEncoder:
+    """Turns the landmarks of one frame into its semantic frame, [num_channels, H, W] in 0..1.
+
+    Channel 0: the curves of the face, and the edges of the background where there is a picture to take them from.
+    Channels 1..14: for each curve the distance to it, |dx| + |dy| in pixels of the original frame, 3 pixels a step of
+    255, so that 0.1 means 76 pixels. Outside the frame all channels are 0 (published).
+    """
+
+    def __init__(self, *, with_canny_edges: bool = True, with_distance_maps: bool = True) -> None:
+        """Choose the channels.
+
+        Args:
+            with_canny_edges: draw the edges of the background into channel 0 (off: ``--no_canny_edge``).
+            with_distance_maps: append the 14 distance maps (off: ``--no_dist_map``).
+        """
+        self.with_canny_edges = with_canny_edges
+        self.with_distance_maps = with_distance_maps
+
+    @property
+    def num_channels(self) -> int:
+        """15, or 1 without distance maps."""
+        return 1 + len(FACE_CURVES) if self.with_distance_maps else 1
+
+    def encode(
+        self, points: np.ndarray, *, placement: Placement, size: tuple[int, int], picture: np.ndarray | None
+    ) -> Tensor:
+        """Draw one frame in its own pixels, then cut and resize it as ``placement`` says.
+
+        A mirrored placement also swaps the maps of left and right curves: a mirrored face looks like one whose
+        landmarks were found in the mirror. (The published programs flipped without the swap.)
+
+        Args:
+            points: [68, 2] (x, y).
+            placement: the transform of the clip.
+            size: height and width of the frame.
+            picture: the frame, uint8 [H, W, 3], for the edges of its background; None: no such edges.
+
+        Returns:
+            float32 [num_channels, *placement.size] in 0..1.
+        """
+        height, width = size
+        box = placement.box
+        area = box.within(height=height, width=width)
+        curves = _drawn_curves(with_forehead(points), height=height, width=width)
+        planes = np.zeros((self.num_channels, box.height, box.width), np.uint8)
+        inside = planes[:, area.top - box.top : area.bottom - box.top, area.left - box.left : area.right - box.left]
+        if picture is not None and self.with_canny_edges:
+            inside[0] = _background_edges(picture, points, area)
+        for curve in curves:
+            _set(inside[0], curve - (area.left, area.top), 255)
+        if self.with_distance_maps:
+            for plane, curve in zip(inside[1:], curves, strict=True):
+                plane[:] = _in_steps(distance_map(curve, area)) if len(curve) else 255
+            if placement.is_mirrored:
+                planes[1:] = planes[1:][list(_MIRRORED_CURVES)]
+        return placement.of_cut(torch.from_numpy(planes), filter="bilinear").float() / 255
+
+
+def _drawn_curves(points: np.ndarray, *, height: int, width: int) -> list[np.ndarray]:
+    """The pixels (x, y) of each of the ``FACE_CURVES`` through the 83 ``points``: 14 arrays int [N, 2]."""
+    pieces, owners = _tamed(points[_PIECES], _PIECE_OWNERS)
+    pixels, piece = curve_pixels(pieces)
+    # the pieces of a curve follow each other
+    ends = np.searchsorted(owners[piece], np.arange(1, len(FACE_CURVES)))
+    return [part.reshape(-1, 2) for part in np.split(thick(pixels, height=height, width=width), ends)]
+
+
+def _tamed(pieces: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pieces [S, 3, 2] whose parabola would swing out, or not be drawn at all, become two straight lines.
+
+    The published programs drew them as they are: rings around wide-open mouths, gaps in closed eyes.
+    """
+    is_wild = ~is_tame(pieces)
+    if not is_wild.any():
+        return pieces, owners
+    wild = pieces[is_wild]
+    pieces = np.concatenate((pieces[~is_wild], wild[:, [0, 0, 1]], wild[:, [1, 1, 2]]))
+    owners = np.concatenate((owners[~is_wild], owners[is_wild], owners[is_wild]))
+    order = np.argsort(owners, kind="stable")
+    return pieces[order], owners[order]
+
+
+def _background_edges(picture: np.ndarray, points: np.ndarray, area: Box) -> np.ndarray:
+    """Canny's edges in ``area``, 255 outside the face and 0 elsewhere, uint8 [H, W]."""
+    height, width = picture.shape[:2]
+    # an edge may owe its place to a stronger one not far outside
+    left, top, right, bottom = area
+    wide = Box(left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN).within(height=height, width=width)
+    grey = np.asarray(Image.fromarray(cut(picture, wide)).convert("L"))
+    edges = cut(canny_edges(grey), Box(left - wide.left, top - wide.top, right - wide.left, bottom - wide.top))
+    return (edges & (part_labels(points, area) == 0)).view(np.uint8) * np.uint8(255)
+
+
+def _set(plane: np.ndarray, pixels: np.ndarray, value: int) -> None:
+    """Set ``pixels`` (x, y) of ``plane`` [H, W] to ``value``, as far as they are in it."""
+    height, width = plane.shape
+    x, y = pixels.T
+    is_in = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    plane[y[is_in], x[is_in]] = value
+
+
+def _in_steps(distance: np.ndarray) -> np.ndarray:
+    """Distances in bytes: whole steps of ``PIXELS_PER_STEP``, 255 at most."""
+    # rounding a third off makes it a floor, as whole pixels have no other remainders than 0, 1 and 2
+    return cv2.convertScaleAbs(distance, alpha=1 / PIXELS_PER_STEP, beta=-1 / PIXELS_PER_STEP)

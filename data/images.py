@@ -1,0 +1,98 @@
+"""How does a picture file become an array, and an array a picture file, with an error that names the file?"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from util.errors import UserError
+from util.files import written_beside
+
+# What Pillow raises for a file that is missing, cut off, damaged or no picture at all; SyntaxError is a broken PNG.
+_READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
+    """Decode the whole picture at ``path``.
+
+    Args:
+        path: a PNG, JPEG or other file that Pillow knows.
+        mode: Pillow's name of the wanted pixel type; a picture of another type is converted.
+
+    Returns:
+        uint8 [H, W, 3] for ``RGB``, [H, W] for ``L``.
+
+    Raises:
+        UserError: the file is missing, no picture, or cut off. A cut picture is never returned with its rest in grey.
+    """
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return np.array(picture if picture.mode == mode else picture.convert(mode))
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of the picture at ``path``, from its header alone.
+
+    Raises:
+        UserError: the file is missing or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write ``picture``, uint8 [H, W, 3] or [H, W], whole or not at all; the suffix of ``path`` chooses the format.
+
+    Raises:
+        ValueError: another type or shape.
+    """
+    if picture.dtype != np.uint8 or not (picture.ndim == 2 or picture.ndim == 3 and picture.shape[2] == 3):
+        raise ValueError(f"expected uint8 [H, W, 3] or [H, W], got {picture.dtype} {list(picture.shape)}")
+    # JPEG: quality 95 without thinning the colours, since these are frames to learn from, not to look at
+    settings = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {"compress_level": 4}
+    with written_beside(path) as scratch:
+        Image.fromarray(picture).save(scratch, **settings)  # type: ignore[arg-type]
+
+
+class ArrayCache:
+    """Arrays that were read from files, the least recently used forgotten first, bounded by their bytes.
+
+    Decoding a PNG takes longer than encoding its semantics: a dataset that fits is decoded once. Each worker process
+    of a loader has its own.
+    """
+
+    def __init__(self, *, max_bytes: int = 512 * 2**20) -> None:
+        """Start empty; what is larger than ``max_bytes`` by itself is read anew each time."""
+        self.max_bytes = max_bytes
+        self.num_bytes = 0
+        self._arrays: OrderedDict[Path, np.ndarray] = OrderedDict()
+
+    def get(self, path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+        """``read(path)``, or what it returned before; the array is shared, so it is made read-only."""
+        if path in self._arrays:
+            self._arrays.move_to_end(path)
+            return self._arrays[path]
+        array = read(path)
+        array.flags.writeable = False
+        if array.nbytes <= self.max_bytes:
+            self._arrays[path] = array
+            self.num_bytes += array.nbytes
+        while self.num_bytes > self.max_bytes:
+            _, oldest = self._arrays.popitem(last=False)
+            self.num_bytes -= oldest.nbytes
+        return array
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path}: expected a picture, found no file; check the path")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return UserError(f"{path}: expected a whole picture, but it cannot be decoded ({reason}); copy or make it again")

@@ -1,0 +1,1 @@
+"""From video files to datasets: ``python -m data.prepare``."""

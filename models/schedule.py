@@ -1,0 +1,59 @@
+"""How do clips, learning rate and gradients change over a training? Pure functions of the step: nothing to restore."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The published curriculum (vid2vid): every ``epochs_per_growth`` epochs clips and gradients double.
+
+    Attributes:
+        steps_per_epoch: clips drawn in an epoch, divided by the batch.
+        num_constant, num_decay: epochs at the full learning rate, and those in which it falls linearly to 0.
+        epochs_per_growth: epochs between two doublings.
+        clip_frames, max_clip_frames: generated frames of a clip at first, and where doubling ends.
+        frames_per_step, max_frames_per_step: the same for generated frames between two weight updates.
+        frames_backpropagate, max_frames_backpropagate: the same for frames that a gradient crosses.
+    """
+
+    steps_per_epoch: int
+    num_constant: int
+    num_decay: int
+    epochs_per_growth: int
+    clip_frames: int
+    max_clip_frames: int
+    frames_per_step: int
+    max_frames_per_step: int
+    frames_backpropagate: int
+    max_frames_backpropagate: int
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the whole training."""
+        return self.num_constant + self.num_decay
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.num_epochs * self.steps_per_epoch
+
+    def learning_rate_factor(self, step: int) -> float:
+        """What the learning rate is multiplied by, from 1 down to more than 0; it changes with the epoch."""
+        late = max(0, step // self.steps_per_epoch - self.num_constant + 1)
+        return 1.0 - late / (self.num_decay + 1)
+
+    def _grown(self, first: int, largest: int, step: int) -> int:
+        growth = step // self.steps_per_epoch // self.epochs_per_growth
+        return max(first, min(first * 2**growth, largest))
+
+    def clip_frames_at(self, step: int) -> int:
+        """Generated frames of this step's clips."""
+        return self._grown(self.clip_frames, self.max_clip_frames, step)
+
+    def frames_per_step_at(self, step: int) -> int:
+        """Generated frames between two weight updates."""
+        return self._grown(self.frames_per_step, self.max_frames_per_step, step)
+
+    def frames_backpropagate_at(self, step: int) -> int:
+        """Generated frames that a gradient crosses."""
+        return self._grown(self.frames_backpropagate, self.max_frames_backpropagate, step)

@@ -1,0 +1,1 @@
+"""The three trainings: what differs between them, and nothing else."""

@@ -1,0 +1,263 @@
+"""What do all trainings share? Episodes cut into lessons, and the rows every image earns."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from data.clips import Clip
+from models.features import PerceptualLoss
+from models.flow import FlowEstimator, confidence
+from models.losses import CriticOutput, LossTable, feature_matching, l1, multiscale_adversarial
+from models.rollout import Rollout
+
+
+class RealMotion:
+    """Flow and confidence between real frames of a clip; every pair is estimated once."""
+
+    def __init__(self, estimator: FlowEstimator, image: Tensor) -> None:
+        """Args: the estimator, and the real frames [B, T, 3, H, W]."""
+        self._estimator = estimator
+        self._image = image
+        self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def between(self, target: int, source: int) -> tuple[Tensor, Tensor]:
+        """Flow [B, 2, H, W] that carries frame ``source`` onto frame ``target``, and its confidence [B, 1, H, W]."""
+        if (target, source) not in self._known:
+            to, of = self._image[:, target], self._image[:, source]
+            with torch.no_grad(), torch.autocast(to.device.type, enabled=False):
+                flow = self._estimator(to, of)
+                self._known[target, source] = (flow, confidence(to, of, flow))
+        return self._known[target, source]
+
+
+@dataclass
+class Lesson:
+    """What one weight update learns from: some frames to draw, and those that came before them.
+
+    Attributes:
+        clip: the frames before, then the frames to draw.
+        given: the frames before, as they were drawn or given, [B, K, 3, H, W].
+        fed: what the generator sees of them (noise against drift).
+        target: the frozen teacher's frames at the times to draw, [B, T - K, 3, H, W], or None without a teacher.
+        motion: flow between the clip's real frames.
+        first_is_raw: nothing was given, so that the frame to draw has nothing to warp.
+        num_void: leading frames of ``given`` that are no images.
+        verdicts: what the critics said of the real frames. The critics change only after the generator, so that both
+            learn from the same ones.
+    """
+
+    clip: Clip
+    given: Tensor
+    fed: Tensor
+    target: Tensor | None
+    motion: RealMotion
+    first_is_raw: bool
+    num_void: int
+    verdicts: dict[str, CriticOutput] = field(default_factory=dict)
+
+    @property
+    def num_given(self) -> int:
+        """How many frames came before."""
+        return self.given.shape[1]
+
+    @property
+    def real(self) -> Tensor:
+        """The real frames at the times to draw, [B, T - K, 3, H, W]."""
+        return self.clip.image[:, self.num_given :]
+
+
+@dataclass
+class Episode:
+    """A clip on its way through a stage: lessons come out, drawn frames go in and are the next lesson's past.
+
+    Attributes:
+        clip: the frames that roll.
+        drawn: the frames known so far, [B, K, 3, H, W]; at first the given ones.
+        fed: what the generator sees of the first given ones.
+        target: the teacher's frames at all of the clip's times, [B, T, 3, H, W], or None.
+        estimator: reference flow.
+        starts_raw: the given frames are no images.
+    """
+
+    clip: Clip
+    drawn: Tensor
+    fed: Tensor
+    target: Tensor | None
+    estimator: FlowEstimator
+    starts_raw: bool = False
+    _num_first: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember how many frames were given at first."""
+        self._num_first = self.drawn.shape[1]
+
+    def lessons(self, num_frames: int, *, context: int) -> Iterator[Lesson]:
+        """Cut the episode into lessons of ``num_frames`` frames to draw.
+
+        Args:
+            num_frames: frames between two weight updates.
+            context: frames of the past that a lesson carries, for the generator and the temporal critics.
+        """
+        total = self.clip.image.shape[1]
+        while (start := self.drawn.shape[1]) < total:
+            is_first = start == self._num_first
+            is_raw = self.starts_raw and is_first
+            # a frame without a predecessor has no flow rows: it makes a lesson of its own
+            end, first = min(start + (1 if is_raw else num_frames), total), max(0, start - context)
+            clip = self.clip.at(slice(first, end))
+            given = self.drawn[:, first:]
+            yield Lesson(
+                clip=clip,
+                given=given,
+                fed=self.fed[:, first:] if is_first else given,
+                target=None if self.target is None else self.target[:, start:end],
+                motion=RealMotion(self.estimator, clip.image),
+                first_is_raw=is_raw,
+                num_void=max(0, self._num_first - first) if self.starts_raw else 0,
+            )
+            if self.drawn.shape[1] == start:
+                raise RuntimeError("a lesson's frames were not recorded")
+
+    def record(self, rollout: Rollout) -> None:
+        """Take the frames that a lesson drew; the next lesson starts from them, without their graph."""
+        self.drawn = torch.cat([self.drawn, rollout.generated.detach().to(self.drawn.dtype)], dim=1)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the rows; the names are those of the options and of the rows they weigh."""
+
+    features: float = 10.0
+    perceptual: float = 10.0
+    pixel: float = 0.0
+    flow: float = 10.0
+    temporal_warp: float = 10.0
+    kd: float = 1.0
+    kd_local: float = 2.0
+    kd_global: float = 15.0
+
+
+def row_name(critic: str) -> str:
+    """What a critic's rows are called: nothing for ``image``, ``_T0`` for ``temporal_0``."""
+    return critic.replace("image", "").replace("temporal_", "_T")
+
+
+@contextmanager
+def _learning(module: nn.Module, does: bool) -> Iterator[None]:
+    """Whether graphs built in the block reach the weights of ``module``."""
+    before = next(module.parameters()).requires_grad
+    module.requires_grad_(does)
+    try:
+        yield
+    finally:
+        module.requires_grad_(before)
+
+
+class Stage(ABC):
+    """One of the trainings: what rolls, and which rows the loss tables have."""
+
+    def __init__(
+        self,
+        *,
+        generator: nn.Module,
+        critics: nn.ModuleDict,
+        perceptual: PerceptualLoss | None,
+        estimator: FlowEstimator,
+        weights: LossWeights,
+        gan_mode: str = "ls",
+    ) -> None:
+        """Put a training together.
+
+        Args:
+            generator: what is trained.
+            critics: ``image``, and ``temporal_0``, ``temporal_1``, … for the temporal scales.
+            perceptual: frozen features, or None.
+            estimator: reference flow.
+            weights: of the loss rows.
+            gan_mode: ``ls``, ``hinge`` or ``original``.
+        """
+        self.generator = generator
+        self.critics = critics
+        self.perceptual = perceptual
+        self.estimator = estimator
+        self.weights = weights
+        self.gan_mode = gan_mode
+
+    @property
+    @abstractmethod
+    def context(self) -> int:
+        """Frames of the past that a lesson carries."""
+
+    @abstractmethod
+    def prepare(self, clip: Clip, random: torch.Generator) -> Episode:
+        """Decide which frames of ``clip`` roll and from what; ``random`` decides whatever is random."""
+
+    @abstractmethod
+    def rollout(self, lesson: Lesson, *, backpropagate: int | None = None) -> Rollout:
+        """Draw the lesson's frames; a gradient crosses at most ``backpropagate`` of them."""
+
+    def generator_losses(self, lesson: Lesson, rollout: Rollout) -> LossTable:
+        """The rows that the generator minimises. The critics only judge: no gradient reaches their weights."""
+        table = LossTable()
+        with _learning(self.critics, False):
+            self._add_generator_rows(table, lesson, rollout)
+        return table
+
+    def critic_losses(self, lesson: Lesson, rollout: Rollout) -> LossTable:
+        """The rows that the critics minimise; no gradient reaches the generator."""
+        table = LossTable()
+        self._add_critic_rows(table, lesson, rollout)
+        return table
+
+    def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
+        real = lesson.real.flatten(0, 1)
+        seen = None if self.perceptual is None else self.perceptual.features(real)
+        for drawn in self._judged(rollout):
+            image = drawn.flatten(0, 1)
+            self._add_adversarial_rows(table, "image", lesson, *self._with_semantics(lesson, image, real))
+            if self.perceptual is not None and seen is not None:
+                table.add("G_VGG", self.perceptual(image, seen), weight=self.weights.perceptual)
+            table.add("G_pixel", l1(image, real), weight=self.weights.pixel)
+
+    def _add_critic_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
+        real = lesson.real.flatten(0, 1)
+        for drawn in self._judged(rollout):
+            image = drawn.detach().flatten(0, 1)
+            self._add_verdict_rows(table, "image", lesson, *self._with_semantics(lesson, image, real))
+
+    @staticmethod
+    def _judged(rollout: Rollout) -> list[Tensor]:
+        """The final image and, where it is another one, the raw image: both are judged (vid2vid)."""
+        return [rollout.generated] if rollout.flow is None else [rollout.generated, rollout.raw]
+
+    @staticmethod
+    def _with_semantics(lesson: Lesson, *images: Tensor) -> list[Tensor]:
+        """Each batch of images [B * T, 3, H, W] beside the semantic frames that they were drawn from."""
+        semantic = lesson.clip.semantic[:, lesson.num_given :].flatten(0, 1)
+        return [torch.cat([semantic, image], dim=1) for image in images]
+
+    def _real_verdict(self, critic: str, lesson: Lesson, real: Tensor) -> CriticOutput:
+        if critic not in lesson.verdicts:
+            with _learning(self.critics[critic], True):
+                lesson.verdicts[critic] = self.critics[critic](real)
+        return lesson.verdicts[critic]
+
+    def _add_adversarial_rows(self, table: LossTable, critic: str, lesson: Lesson, fake: Tensor, real: Tensor) -> None:
+        judged = self.critics[critic](fake)
+        name = row_name(critic)
+        loss = multiscale_adversarial(judged, is_real=True, mode=self.gan_mode, for_critic=False)
+        table.add(f"G{name}_GAN", loss)
+        if self.weights.features > 0:
+            wanted = self._real_verdict(critic, lesson, real)
+            table.add(f"G{name}_GAN_Feat", feature_matching(judged, wanted), weight=self.weights.features)
+
+    def _add_verdict_rows(self, table: LossTable, critic: str, lesson: Lesson, fake: Tensor, real: Tensor) -> None:
+        verdicts = {"fake": self.critics[critic](fake), "real": self._real_verdict(critic, lesson, real)}
+        name = row_name(critic)
+        for kind, judged in verdicts.items():
+            loss = multiscale_adversarial(judged, is_real=kind == "real", mode=self.gan_mode, for_critic=True)
+            table.add(f"D{name}_{kind}", loss, weight=0.5)

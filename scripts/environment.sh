@@ -1,0 +1,19 @@
+# Sourced by the other scripts: goes to the project's folder, and knows which Python runs it.
+# PYTHON=... chooses another one; VENV=... another place for the environment that demo.sh and run_tests.sh make.
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+VENV=${VENV:-.venv}
+if [ -z "${PYTHON:-}" ]; then
+    if [ -x "$VENV/bin/python" ]; then PYTHON=$VENV/bin/python; else PYTHON=python3; fi
+fi
+
+# install FILE...: make the environment and install these requirement files; nothing to do when they have not changed.
+install() {
+    local stamp
+    stamp="$VENV/installed-$(cat "$@" | cksum | tr ' ' '-')"
+    PYTHON=$VENV/bin/python
+    [ -e "$stamp" ] && return
+    echo "installing $* into $VENV (a few minutes the first time)"
+    python3 -m venv "$VENV"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "$@")
+    touch "$stamp"
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Run the tests in an environment of their own making. Further flags go to pytest:
+#   bash scripts/run_tests.sh -m "not slow"
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+install requirements.txt tests/requirements.txt
+"$PYTHON" -m pytest "$@"

@@ -1,0 +1,343 @@
+"""Test: semantic video -> key-frames -> generator -> motion compensation -> frames, mp4, web page."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from data.build import build_sequences
+from data.sequences import FaceSequence
+from models.build import build_generator, load_generator
+from models.first_frame import GlobalGenerator
+from models.generator import CompositeGenerator
+from models.interpolate import make_interpolator
+from models.keyframes import choose_keyframes, thumbnail
+from models.synthesizer import Synthesizer, draw_opening
+from options.cli import parse
+from options.config import TestConfig
+from util import checkpoint as checkpoints
+from util.checkpoint import Checkpoint
+from util.device import choose_device
+from util.errors import UserError, run_program
+from util.evaluation import Take, record, summarise
+from util.files import folder_beside, write_json
+from util.macs import count_macs
+from util.page import PageVideo, Section, write_page
+from util.pictures import semantic_to_rgb, to_uint8
+from util.video import write_video
+
+LABELS = {
+    "teacher": "Teacher, every frame",
+    "student_all": "Student, every frame",
+    "fast": "Student on key-frames + motion compensation",
+    "repeat_last_given": "Baseline: repeat the last given frame",
+    "mean_frame": "Baseline: mean training frame",
+}
+MOST_FRAMES_OF_MEAN = 1000  # evenly spaced; a mean needs no more
+
+
+@dataclass
+class Contestant:
+    """A checkpoint and the way its frames become a video."""
+
+    name: str
+    saved: Checkpoint
+    engine: Synthesizer
+    keyframes: str
+    share: float
+
+
+def make_contestants(config: TestConfig, device: torch.device) -> list[Contestant]:
+    """The full pipeline first; then, as asked, the student and the teacher on every frame."""
+
+    def contestant(name: str, path: str, flag: str, keyframes: str) -> Contestant:
+        saved = checkpoints.load(path, flag=flag)
+        generator = load_generator(saved)
+        if not isinstance(generator, CompositeGenerator):
+            raise UserError(f"{flag} {path}: draws single images; expected a video generator")
+        interpolator = make_interpolator(config.interpolation)
+        num_frames = saved.config.generator.n_frames_G
+        engine = Synthesizer(generator, num_frames=num_frames, interpolator=interpolator, device=device)
+        return Contestant(name, saved, engine, keyframes, config.keyframe_share)
+
+    contestants = [contestant("fast", config.checkpoint, "--checkpoint", config.keyframes)]
+    if config.student_all:
+        contestants.append(contestant("student_all", config.checkpoint, "--checkpoint", "all"))
+    if config.teacher is not None:
+        contestants.append(contestant("teacher", config.teacher, "--teacher", "all"))
+    if len({one.saved.config.data for one in contestants}) > 1:
+        raise UserError(
+            f"--teacher {config.teacher} encodes its data in another way than --checkpoint; train both alike"
+        )
+    return contestants
+
+
+class Opening:
+    """The first frames of a video, as ``--first_frame`` has them."""
+
+    def __init__(self, config: TestConfig, *, count: int, device: torch.device) -> None:
+        """Args: the options, how many frames the generator needs, and where to compute."""
+        self.kind = config.first_frame
+        self.count = count
+        self.device = device
+        self.generator: GlobalGenerator | None = None
+        if config.single_checkpoint is not None:
+            generator = load_generator(checkpoints.load(config.single_checkpoint, flag="--single_checkpoint"))
+            if not isinstance(generator, GlobalGenerator):
+                raise UserError(f"--single_checkpoint {config.single_checkpoint}: expected one of --stage first_frame")
+            self.generator = generator
+
+    def frames(self, sequence: FaceSequence) -> list[Tensor]:
+        """The opening of ``sequence``; empty when it is generated."""
+        count = min(self.count, sequence.num_frames)
+        if self.kind == "generated":
+            return []
+        if self.generator is not None:
+            return draw_opening(self.generator, sequence.semantic, count=count, device=self.device)
+        images = [sequence.image(number) for number in range(count)]
+        real = [image for image in images if image is not None]
+        if len(real) < count:
+            raise UserError(
+                f"sequence {sequence.name} has no real frames for --first_frame real; use --first_frame generated "
+                "(a model trained with --no_first_img) or --first_frame single"
+            )
+        return real
+
+    def num_real(self, opening: list[Tensor]) -> int:
+        """How many frames of an opening are given, not made."""
+        return len(opening) if self.kind == "real" else 0
+
+
+def choose(sequence: FaceSequence, contestant: Contestant, num_opening: int) -> list[int]:
+    """Key-frames of a sequence for a contestant; the whole semantic video is looked at, small."""
+    if contestant.keyframes == "all":
+        return list(range(sequence.num_frames))
+    thumbnails = torch.stack([thumbnail(sequence.semantic(number)) for number in range(sequence.num_frames)])
+    return choose_keyframes(thumbnails, method=contestant.keyframes, share=contestant.share, num_given=num_opening)
+
+
+def perform(
+    contestants: list[Contestant], sequence: FaceSequence, opening: Opening, config: TestConfig, folder: Path
+) -> dict[str, Take]:
+    """All contestants' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
+    frames = opening.frames(sequence)
+    keys = {one.name: choose(sequence, one, len(frames)) for one in contestants}
+    takes: dict[str, Take] = {}
+    for run in range(config.timing_runs):
+        for one in contestants:
+            made = one.engine.frames(sequence.semantic, key_frames=keys[one.name], opening=frames)
+            if run == 0:
+                takes[one.name] = record(
+                    tqdm(made, desc=f"{sequence.name}: {one.name}", total=sequence.num_frames, unit="frame"),
+                    sequence,
+                    num_given=opening.num_real(frames),
+                    key_frames=keys[one.name],
+                    folder=folder / one.name,
+                    image_format=config.image_format,
+                )
+                takes[one.name].generator_calls = one.engine.stopwatch.generator_calls
+            else:
+                for _ in made:
+                    pass
+            takes[one.name].seconds.append(one.engine.stopwatch.seconds)
+    return takes
+
+
+def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
+    """The mean of the training frames, [3, H, W]."""
+    sequences = build_sequences(saved.config.data, root=Path(config.dataroot), phase="train")
+    places = [(one, number) for one in sequences for number in range(one.num_frames)]
+    places = places[:: max(1, len(places) // MOST_FRAMES_OF_MEAN)]
+    images = [image for one, number in places if (image := one.image(number)) is not None]
+    if not images or len({image.shape for image in images}) > 1:
+        raise UserError(f"{config.dataroot}: --baselines needs training frames of one size; leave it out")
+    return torch.stack(images).mean(dim=0)
+
+
+def perform_baselines(
+    sequence: FaceSequence, opening: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
+) -> dict[str, Take]:
+    """Takes of the two baselines that know nothing but the opening, or the training video."""
+    if not opening:
+        raise UserError("--baselines repeats the last given frame: it needs --first_frame real")
+
+    def repeat(frame: Tensor) -> Iterator[Tensor]:
+        yield from opening
+        for _ in range(sequence.num_frames - len(opening)):
+            yield frame
+
+    frames = {"repeat_last_given": opening[-1], "mean_frame": mean_frame}
+    return {
+        name: record(
+            repeat(frame),
+            sequence,
+            num_given=len(opening),
+            key_frames=list(range(len(opening))),
+            folder=folder / name,
+            image_format=config.image_format,
+        )
+        for name, frame in frames.items()
+    }
+
+
+def macs_per_call(saved: Checkpoint, size: tuple[int, int]) -> int:
+    """Exact multiply-accumulates of one drawn frame, counted on the meta device."""
+    channels, frames = saved.facts["semantic_channels"], saved.config.generator.n_frames_G
+    with torch.device("meta"):
+        generator = build_generator(saved.config.generator, semantic_channels=channels)
+        semantic, previous = torch.empty(1, channels * frames, *size), torch.empty(1, 3 * (frames - 1), *size)
+    return count_macs(generator, semantic, previous).exact
+
+
+def write_references(sequence: FaceSequence, folder: Path) -> list[PageVideo]:
+    """Videos of the semantics and, where there is one, of the real frames."""
+    path = folder / "semantics" / f"{sequence.name}.mp4"
+    maps = (semantic_to_rgb(sequence.semantic(number)) for number in range(sequence.num_frames))
+    write_video(path, maps, frames_per_second=sequence.frames_per_second)
+    videos = [PageVideo("Semantics (input)", path)]
+    if sequence.image(0) is not None:
+        path = folder / "real" / f"{sequence.name}.mp4"
+        images = (sequence.image(number) for number in range(sequence.num_frames))
+        pixels = (to_uint8(image) for image in images if image is not None)
+        write_video(path, pixels, frames_per_second=sequence.frames_per_second)
+        videos.append(PageVideo("Real", path))
+    return videos
+
+
+def make_section(sequence: FaceSequence, takes: dict[str, Take], references: list[PageVideo], folder: Path) -> Section:
+    """A sequence's part of the page."""
+    shown = [name for name in ("teacher", "student_all", "fast") if name in takes]
+    return Section(
+        name=sequence.name,
+        videos=[*references, *(PageVideo(LABELS[name], folder / name / f"{sequence.name}.mp4") for name in shown)],
+        num_frames=sequence.num_frames,
+        frames_per_second=sequence.frames_per_second,
+        key_frames=takes["fast"].key_frames,
+        given_frames=takes["fast"].num_given,
+        curves={
+            LABELS[name]: take.psnr for name, take in takes.items() if any(value is not None for value in take.psnr)
+        },
+    )
+
+
+def lineage(path: str | None, *, seen: set[str]) -> list[str]:
+    """The commands that made a checkpoint and those it was made from, oldest first."""
+    if path is None or not Path(path).is_dir():
+        return []
+    saved = checkpoints.load(path, flag="checkpoint")
+    command = saved.facts.get("command")
+    before = [*lineage(saved.config.run.teacher, seen=seen), *lineage(saved.config.run.init, seen=seen)]
+    if command is None or command in seen:
+        return before
+    seen.add(command)
+    return [*before, command]
+
+
+def summary_table(contestants: dict[str, dict[str, float]]) -> list[dict[str, object]]:
+    """The numbers with readable column names."""
+    columns = {
+        "psnr": "PSNR (dB)", "ssim": "SSIM", "fps": "frames / s", "gmacs_per_frame": "GMACs / frame",
+        "keyframe_share": "key-frame share",
+    }  # fmt: skip
+    return [
+        {"contestant": LABELS[name]} | {title: numbers.get(key) for key, title in columns.items()}
+        for name, numbers in contestants.items()
+    ]
+
+
+def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
+    """Do everything; ``folder`` is a scratch folder that takes its place when all went well.
+
+    Returns:
+        The summary.
+    """
+    device = choose_device(config.device)
+    torch.manual_seed(config.seed)
+    contestants = make_contestants(config, device)
+    saved = contestants[0].saved
+    sequences = build_sequences(
+        saved.config.data,
+        root=Path(config.dataroot),
+        phase=config.phase,
+        first_frame=config.start_frame,
+        max_frames=config.max_frames or None,
+    )[: config.how_many or None]
+    opening = Opening(config, count=saved.config.generator.n_frames_G - 1, device=device)
+    mean_frame = mean_training_frame(config, saved) if config.baselines else None
+    takes: dict[str, list[Take]] = {}
+    sections: list[Section] = []
+    for sequence in sequences:
+        made = perform(contestants, sequence, opening, config, folder)
+        if mean_frame is not None:
+            made |= perform_baselines(sequence, opening.frames(sequence), mean_frame, config, folder)
+        sections.append(make_section(sequence, made, write_references(sequence, folder), folder))
+        for name, take in made.items():
+            takes.setdefault(name, []).append(take)
+    write_json(folder / "metrics.json", {name: [vars(take) for take in all_of] for name, all_of in takes.items()})
+    macs = {one.name: macs_per_call(one.saved, sequences[0].size) for one in contestants}
+    order = [name for name in LABELS if name in takes]
+    seen: set[str] = set()
+    commands = [
+        *lineage(config.teacher, seen=seen),
+        *lineage(config.checkpoint, seen=seen),
+        shlex.join(["python", *sys.argv]),
+    ]
+    summary = {
+        "dataset": config.dataroot,
+        "frames": sum(one.num_frames for one in sequences),
+        "size": list(sequences[0].size),
+        "device": str(device),
+        "contestants": {name: summarise(takes[name], macs_per_call=macs.get(name)) for name in order},
+        "commands": commands,
+    }
+    write_json(folder / "summary.json", summary)
+    write_results_page(config, summary, sections, folder)
+    return summary
+
+
+def write_results_page(config: TestConfig, summary: dict, sections: list[Section], folder: Path) -> None:
+    """``index.html``: synchronised videos, key-frames, curves, numbers, commands."""
+    write_page(
+        folder / "index.html",
+        title=f"Fast-Vid2Vid: {Path(config.dataroot).name}, {config.phase}",
+        intro=(
+            f"{summary['frames']} frames of {summary['size'][0]}x{summary['size'][1]} on {summary['device']}. "
+            f"Key-frames: {config.keyframes}; motion compensation: {config.interpolation}; "
+            f"first frames: {config.first_frame}."
+        ),
+        sections=sections,
+        table=summary_table(summary["contestants"]),
+        commands=summary["commands"],
+        notes=[
+            "PSNR and SSIM are means over the frames that were made; given frames are not counted.",
+            "Frames a second: drawing and motion compensation, without reading, encoding and writing files; "
+            f"median of {config.timing_runs} runs in turn.",
+            "GMACs: exact multiply-accumulates of the network per frame made; motion compensation is not counted.",
+        ],
+    )
+
+
+def default_output(config: TestConfig) -> Path:
+    """``results/<name>/<phase>_<label>`` as vid2vid has it."""
+    folder = checkpoints.find(config.checkpoint, flag="--checkpoint")
+    return Path(config.results_dir) / (config.name or folder.resolve().parent.name) / f"{config.phase}_{folder.name}"
+
+
+def main() -> None:
+    """Test as the command line says."""
+    config = parse(TestConfig, description=__doc__.splitlines()[0])
+    folder = Path(config.output) if config.output is not None else default_output(config)
+    with folder_beside(folder, sign="summary.json") as scratch:
+        summary = run_test(config, scratch)
+    print(json.dumps(summary["contestants"], indent=2))
+    print(f"page: {folder / 'index.html'}")
+
+
+if __name__ == "__main__":
+    run_program(main, debug="--debug" in sys.argv)

@@ -1,0 +1,249 @@
+"""The three trainings on a tiny random clip; the golden rows of the published critics are in test_losses."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from data.clips import Clip
+from models.build import build_critics
+from models.features import PerceptualLoss
+from models.first_frame import GlobalGenerator
+from models.flow import DenseInverseSearch
+from models.generator import CompositeGenerator
+from models.rollout import Rollout, unroll
+from models.stages.base import Lesson, LossWeights, Stage
+from models.stages.first_frame import FirstFrame
+from models.stages.skd import SpatialDistillation
+from models.stages.teacher import Teacher
+from models.stages.tkd import TemporalDistillation
+from options.config import CriticConfig
+
+CHANNELS = 4
+SIDE = 32
+
+
+def make_clip(num_frames: int, *, batch: int = 1) -> Clip:
+    random = torch.Generator().manual_seed(1)
+    return Clip(
+        semantic=torch.rand(batch, num_frames, CHANNELS, SIDE, SIDE, generator=random),
+        image=torch.rand(batch, num_frames, 3, SIDE, SIDE, generator=random) * 2 - 1,
+        foreground=None,
+        index=torch.arange(num_frames).expand(batch, -1) + 5,
+        names=["clip"] * batch,
+    )
+
+
+def make_generator(**settings: Any) -> CompositeGenerator:
+    torch.manual_seed(0)
+    return CompositeGenerator(semantic_channels=CHANNELS, base_channels=4, num_downsamples=2, num_blocks=2, **settings)
+
+
+class Colours(torch.nn.Module):
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [image]
+
+
+def parts(generator: torch.nn.Module | None = None, **settings: Any) -> dict[str, Any]:
+    torch.manual_seed(0)
+    critics = CriticConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2)
+    return {
+        "generator": generator or make_generator(),
+        "critics": build_critics(critics, semantic_channels=CHANNELS, norm="batch", has_temporal=True),
+        "perceptual": PerceptualLoss(Colours(), layer_weights=(1.0,), relative=False),
+        "estimator": DenseInverseSearch(),
+        "weights": LossWeights(pixel=1.0),
+        "num_frames": 3,
+    } | settings
+
+
+def lessons(stage: Stage, clip: Clip, num_frames: int) -> list[tuple[Lesson, Rollout]]:
+    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
+    found = []
+    for lesson in episode.lessons(num_frames, context=stage.context):
+        rollout = stage.rollout(lesson)
+        episode.record(rollout)
+        found.append((lesson, rollout))
+    return found
+
+
+def test_every_frame_but_the_given_ones_is_drawn_once_and_in_order() -> None:
+    found = lessons(Teacher(**parts()), make_clip(9), 3)
+    drawn = torch.cat([rollout.index[:, rollout.num_given :] for _, rollout in found], dim=1)
+    assert drawn.tolist() == [[7, 8, 9, 10, 11, 12, 13]]
+
+
+def test_lessons_roll_as_one_clip_does() -> None:
+    stage, clip = Teacher(**parts()), make_clip(8)
+    stage.generator.eval()
+    with torch.no_grad():
+        whole = unroll(stage.generator, clip, clip.image[:, :2], num_frames=3)  # type: ignore[arg-type]
+        pieces = torch.cat([rollout.generated for _, rollout in lessons(stage, clip, 2)], dim=1)
+    assert torch.allclose(whole.generated, pieces, atol=1e-6)
+
+
+def test_the_teacher_has_all_published_rows() -> None:
+    stage = Teacher(**parts())
+    lesson, rollout = lessons(stage, make_clip(9), 7)[0]
+    generator, critics = stage.generator_losses(lesson, rollout), stage.critic_losses(lesson, rollout)
+    adversarial = {f"G{scale}_GAN{kind}" for scale in ("", "_T0", "_T1") for kind in ("", "_Feat")}
+    assert set(generator.rows) == adversarial | {"G_VGG", "G_pixel", "G_Warp", "F_Flow", "F_Warp"}
+    assert set(critics.rows) == {f"D{scale}_{kind}" for scale in ("", "_T0", "_T1") for kind in ("real", "fake")}
+    assert torch.isfinite(generator.total()) and torch.isfinite(critics.total())
+
+
+def test_generator_rows_reach_the_generator_alone_and_critic_rows_the_critics_alone() -> None:
+    stage = Teacher(**parts())
+    lesson, rollout = lessons(stage, make_clip(9), 7)[0]
+    stage.generator_losses(lesson, rollout).total().backward()
+    assert all(parameter.grad is not None for parameter in stage.generator.parameters())
+    assert all(parameter.grad is None for parameter in stage.critics.parameters())
+    stage.generator.zero_grad()
+    stage.critic_losses(lesson, rollout).total().backward()
+    assert all(parameter.grad is not None for parameter in stage.critics.parameters())
+    assert all(parameter.grad is None for parameter in stage.generator.parameters())
+
+
+def test_backpropagation_is_cut_after_the_frames_it_may_cross() -> None:
+    generator, clip = make_generator(), make_clip(6)
+
+    rollouts = {cut: unroll(generator, clip, clip.image[:, :2], num_frames=3, backpropagate=cut) for cut in (None, 1)}
+    assert torch.equal(rollouts[None].image, rollouts[1].image)
+    given = clip.image[:, :2].clone().requires_grad_()
+    for cut, expected in ((None, True), (1, False)):
+        rollout = unroll(generator, clip, given, num_frames=3, backpropagate=cut)
+        (gradient,) = torch.autograd.grad(rollout.generated[:, -1].sum(), given, allow_unused=True)
+        assert (gradient is not None and bool(gradient.abs().sum() > 0)) is expected
+
+
+def test_noise_is_fed_but_never_judged() -> None:
+    stage, clip = Teacher(**parts(given_noise=0.5)), make_clip(5)
+    episode = stage.prepare(clip, torch.Generator().manual_seed(3))
+    lesson = next(episode.lessons(3, context=stage.context))
+    assert not torch.equal(lesson.fed, lesson.given)
+    assert torch.equal(stage.rollout(lesson).image[:, :2], clip.image[:, :2])
+
+
+def test_a_model_that_draws_first_frames_sees_no_real_frame_and_no_window_of_nothing() -> None:
+    stage = Teacher(**parts(draws_first=True))
+    found = lessons(stage, make_clip(6), 3)
+    assert [rollout.generated.shape[1] for _, rollout in found] == [1, 3]
+    assert found[0][0].given.abs().sum() == 0
+    assert found[0][1].flow is None
+    assert "G_T0_GAN" not in stage.generator_losses(*found[0]).rows
+    second = stage.generator_losses(*found[1]).rows
+    assert {"W", "F_Flow", "G_T0_GAN"} <= set(second)
+
+
+def frozen_copy(generator: CompositeGenerator) -> CompositeGenerator:
+    copy = make_generator()
+    copy.load_state_dict(generator.state_dict())
+    return copy.eval()
+
+
+def distilling(kind: type[SpatialDistillation], generator: CompositeGenerator) -> SpatialDistillation:
+    return kind(teacher=frozen_copy(generator), **parts(generator.eval()))
+
+
+def test_a_student_equal_to_its_teacher_has_no_spatial_distillation_loss() -> None:
+    stage = distilling(SpatialDistillation, make_generator())
+    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
+    rows = stage.generator_losses(lesson, rollout).rows
+    assert rows["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
+    assert rows["kd_perceptual"][0].item() == pytest.approx(0, abs=1e-6)
+    assert rows["kd_pixel"][1] == 1.0
+
+
+def test_a_student_that_is_off_by_a_constant_has_that_loss() -> None:
+    stage = distilling(SpatialDistillation, make_generator())
+    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
+    shifted = dataclasses.replace(rollout, image=rollout.image + 0.25)
+    assert stage.generator_losses(lesson, shifted).rows["kd_pixel"][0].item() == pytest.approx(0.25, rel=1e-5)
+
+
+def test_temporal_distillation_compares_at_equal_absolute_times() -> None:
+    stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
+    with torch.no_grad():
+        teacher = unroll(stage.teacher, clip, clip.image[:, :2], num_frames=3).image
+    gaps = set()
+    for seed in range(20):
+        episode = stage.prepare(clip, torch.Generator().manual_seed(seed))
+        times = episode.clip.index[0] - clip.index[0, 0]
+        gap = int(times[1])
+        gaps.add(gap)
+        assert times.tolist() == list(range(0, 10, gap)) and len(times) >= 3
+        assert episode.target is not None
+        assert torch.allclose(episode.target, teacher[:, times], atol=1e-6)
+        assert torch.equal(episode.drawn, clip.image[:, times[:2]])
+    assert gaps == {2, 3, 4}
+
+
+def test_temporal_distillation_has_both_rows_with_gradients_and_published_weights() -> None:
+    stage = distilling(TemporalDistillation, make_generator())
+    lesson, rollout = lessons(stage, make_clip(10), 8)[0]
+    rows = stage.generator_losses(lesson, rollout).rows
+    assert (rows["kd_local_pixel"][1], rows["kd_global"][1]) == (2.0, 15.0)
+    assert "kd_pixel" not in rows
+    (gradient,) = torch.autograd.grad(rows["kd_global"][0], stage.generator.get_parameter("model_final_img.1.weight"))
+    assert gradient.abs().sum() > 0
+
+
+def test_key_frame_flow_is_judged_over_the_same_pair_of_times() -> None:
+    stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
+    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
+    lesson = next(episode.lessons(8, context=stage.context))
+    gap = int(episode.clip.index[0, 1] - episode.clip.index[0, 0])
+    flow, _ = lesson.motion.between(2, 1)
+    assert torch.equal(flow, DenseInverseSearch()(clip.image[:, 2 * gap], clip.image[:, gap]))
+
+
+def test_a_clip_too_short_for_temporal_distillation_is_refused() -> None:
+    stage = distilling(TemporalDistillation, make_generator())
+    with pytest.raises(ValueError, match="a clip of 4 frames"):
+        stage.prepare(make_clip(4), torch.Generator())
+
+
+def test_the_teacher_never_learns_and_never_leaves_eval_mode() -> None:
+    stage = distilling(SpatialDistillation, make_generator())
+    before = {name: value.clone() for name, value in stage.teacher.state_dict().items()}
+    stage.generator.train()
+    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
+    stage.generator_losses(lesson, rollout).total().backward()
+    assert not stage.teacher.training
+    assert all(torch.equal(before[name], value) for name, value in stage.teacher.state_dict().items())
+    assert all(parameter.grad is None for parameter in stage.teacher.parameters())
+
+
+def test_single_images_are_drawn_from_their_own_semantics() -> None:
+    torch.manual_seed(0)
+    generator = GlobalGenerator(semantic_channels=CHANNELS, base_channels=4, num_downsamples=1, num_blocks=1)
+    settings = parts(generator)
+    settings.pop("num_frames")
+    stage = FirstFrame(**settings)
+    lesson, rollout = lessons(stage, make_clip(3, batch=2), 3)[0]
+    rows = stage.generator_losses(lesson, rollout).rows
+    assert set(rows) == {"G_GAN", "G_GAN_Feat", "G_VGG", "G_pixel"}
+    assert rollout.generated.shape == (2, 3, 3, SIDE, SIDE)
+
+
+def test_loss_rows_do_not_depend_on_how_batches_are_put_together() -> None:
+    stage = Teacher(**parts())
+    stage.generator.eval()
+    stage.critics.eval()
+    clip = make_clip(6, batch=2)
+    both = stage.generator_losses(*lessons(stage, clip, 4)[0]).rows
+    alone = []
+    for item in range(2):
+        one = dataclasses.replace(
+            clip,
+            semantic=clip.semantic[item : item + 1],
+            image=clip.image[item : item + 1],
+            index=clip.index[item : item + 1],
+            names=["clip"],
+        )
+        alone.append(stage.generator_losses(*lessons(stage, one, 4)[0]).rows)
+    for name, (value, _) in both.items():
+        mean = (alone[0][name][0] + alone[1][name][0]) / 2
+        assert value.item() == pytest.approx(mean.item(), rel=1e-3), name

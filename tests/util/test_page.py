@@ -1,0 +1,207 @@
+"""Is the page whole, harmless and true to its numbers, whatever it is given?"""
+
+import base64
+import json
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from util.errors import UserError
+from util.page import PageVideo, Section, write_page
+
+VOID = {"meta", "link", "input", "br", "img"}
+HOSTILE = '<script>alert("x")</script> & \'quoted\' </style>'
+NO_ROWS: list[dict[str, object]] = []
+
+
+class Element:
+    def __init__(self, tag: str, attributes: dict[str, str]) -> None:
+        self.tag, self.attributes = tag, attributes
+        self.children: list[Element] = []
+        self.own_text = ""
+
+    def all(self, tag: str, cls: str = "") -> "list[Element]":
+        found = [self] if self.tag == tag and cls in ("", *self.attributes.get("class", "").split()) else []
+        return found + [element for child in self.children for element in child.all(tag, cls)]
+
+    @property
+    def text(self) -> str:
+        return self.own_text + "".join(child.text for child in self.children)
+
+
+class Tree(HTMLParser):
+    """Parses a page and fails where an element is closed by another one."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.root = Element("root", {})
+        self.open = [self.root]
+        self.feed(html)
+        self.close()
+        assert len(self.open) == 1, f"<{self.open[-1].tag}> is never closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.open[-1].children.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop().tag == tag
+
+    def handle_data(self, data: str) -> None:
+        self.open[-1].own_text += data
+
+
+def make_video(folder: Path, name: str = "clip.mp4", content: bytes = b"not really mp4") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def make_section(*videos: PageVideo, name: str = "clip", num_frames: int = 4, key_frames: tuple[int, ...] = (0, 2, 3),
+                 given_frames: int = 1, curves: dict[str, list[float | None]] | None = None) -> Section:
+    return Section(name, list(videos), num_frames, 25.0, list(key_frames), given_frames, curves or {})
+
+
+def write(path: Path, *sections: Section, table: list[dict[str, object]] = NO_ROWS, text: str = "text",
+          embed_limit: int = 1000) -> Element:
+    write_page(path, title=text, intro=text, sections=list(sections), table=table, commands=[text], notes=[text],
+               embed_limit=embed_limit)
+    return Tree(path.read_text(encoding="utf-8")).root
+
+
+def table_of(page: Element) -> list[list[str]]:
+    return [[cell.text for cell in row.children] for row in page.all("tr")]
+
+
+def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
+    video = PageVideo("teacher", make_video(tmp_path))
+    page = write(tmp_path / "index.html", make_section(video, curves={"teacher": [None, 20.0, 21.0, 22.0]}))
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert not any(word in html for word in ("http:", "https:", "//cdn", "@import", "url("))
+    sources = [element.attributes[name] for tag in ("video", "link", "script", "img") for element in page.all(tag)
+               for name in ("src", "href") if name in element.attributes]
+    assert sources and all(source.startswith("data:") for source in sources)
+
+
+def test_video_is_inside_the_page(tmp_path: Path) -> None:
+    content = bytes(range(256))
+    page = write(tmp_path / "index.html", make_section(PageVideo("real", make_video(tmp_path, content=content))))
+    (video,) = page.all("video")
+    head, data = video.attributes["src"].split(",")
+    assert head == "data:video/mp4;base64" and base64.b64decode(data) == content
+    assert "videos are inside" in page.all("footer")[0].text
+
+
+def test_large_videos_are_linked_and_the_page_says_so(tmp_path: Path) -> None:
+    near = PageVideo("near", make_video(tmp_path, "out/a b#1%.mp4", b"x" * 800))
+    far = PageVideo("far", make_video(tmp_path, "far.mp4", b"x" * 800))
+    page = write(tmp_path / "out" / "index.html", make_section(near, far), embed_limit=2000)
+    assert [video.attributes["src"] for video in page.all("video")] == ["a%20b%231%25.mp4", "../far.mp4"]
+    assert "Move the page together with them" in page.all("footer")[0].text
+
+
+def test_every_text_is_escaped(tmp_path: Path) -> None:
+    video = PageVideo(HOSTILE, make_video(tmp_path), note=HOSTILE)
+    section = make_section(video, name=HOSTILE, curves={HOSTILE: [1.0] * 4})
+    page = write(tmp_path / "index.html", section, table=[{HOSTILE: HOSTILE, "b": HOSTILE}], text=HOSTILE)
+    assert len(page.all("script")) == 1
+    for tag in ("title", "h1", "h2", "small", "code", "th"):
+        assert any(element.text == HOSTILE for element in page.all(tag)), tag
+    assert page.all("p", "intro")[0].text == HOSTILE and page.all("ul", "notes")[0].text == HOSTILE
+
+
+def test_commands_keep_their_lines(tmp_path: Path) -> None:
+    write_page(tmp_path / "a.html", title="t", intro="i", sections=[], table=[], commands=["a  --b", "c > d"])
+    (pre,) = Tree((tmp_path / "a.html").read_text(encoding="utf-8")).root.all("pre")
+    assert pre.text == "a  --b\nc > d"
+
+
+def test_missing_values_are_dashes_and_columns_keep_their_order(tmp_path: Path) -> None:
+    page = write(tmp_path / "a.html", table=[{"name": "a", "fps": 9.876, "share": None},
+                                             {"name": "b", "gmacs": 1717.2, "share": math.nan, "frames": 12345}])
+    assert table_of(page) == [["name", "fps", "share", "gmacs", "frames"],
+                              ["a", "9.876", "–", "–", "–"], ["b", "–", "–", "1,717", "12,345"]]
+
+
+def test_best_psnr_and_ssim_are_bold_and_nothing_else(tmp_path: Path) -> None:
+    page = write(tmp_path / "a.html", table=[{"name": "a", "PSNR dB": 24.612, "mean_ssim": 0.81, "fps": 99.0},
+                                             {"name": "b", "PSNR dB": 24.614, "mean_ssim": 0.80, "fps": 1.0},
+                                             {"name": "c", "PSNR dB": 9.5, "mean_ssim": None}])
+    assert [bold.text for bold in page.all("td") for bold in bold.all("b")] == ["24.61", "0.8100", "24.61"]
+
+
+def test_a_number_without_rival_is_not_best(tmp_path: Path) -> None:
+    assert not write(tmp_path / "a.html", table=[{"name": "a", "psnr": 20.0}, {"name": "b"}]).all("b")
+
+
+def test_timeline_shows_given_frames_and_every_key_frame(tmp_path: Path) -> None:
+    page = write(tmp_path / "a.html", make_section(num_frames=8, key_frames=(0, 1, 4, 4, 7), given_frames=2))
+    (timeline,) = page.all("svg", "timeline")
+    assert [key.attributes["x"] for key in timeline.all("rect", "key")] == ["0%", "12.5%", "50%", "87.5%"]
+    assert timeline.all("rect", "given")[0].attributes["width"] == "25%"
+    assert timeline.attributes["aria-label"] == "Timeline of 8 frames; 2 given at the start; key-frames 0, 1, 4, 7"
+    assert page.all("p", "facts")[0].text == "8 frames · 25 frames per second · 2 given · 4 key-frames (50%)"
+
+
+def test_a_curve_breaks_where_values_are_missing(tmp_path: Path) -> None:
+    curve = [None, 20.0, 22.0, None, math.nan, 21.0]
+    page = write(tmp_path / "a.html", make_section(num_frames=6, curves={"teacher": curve}))
+    assert [line.attributes["points"] for line in page.all("polyline")] == ["1.5,100 2.5,0", "5.5,50 5.5,50"]
+    (player,) = page.all("div", "player")
+    assert json.loads(player.attributes["data-curves"]) == [[None, 20.0, 22.0, None, None, 21.0]]
+
+
+def test_copies_of_the_real_frames_do_not_flatten_the_chart(tmp_path: Path) -> None:
+    page = write(tmp_path / "a.html", make_section(curves={"fast": [100.0, math.inf, 22.0, 20.0]}))
+    assert page.all("polyline")[0].attributes["points"] == "0.5,0 1.5,0 2.5,0 3.5,100"
+    assert any("drawn at the upper edge" in note.text for note in page.all("p"))
+
+
+def test_video_and_curve_of_one_label_share_a_colour(tmp_path: Path) -> None:
+    path = make_video(tmp_path)
+    curves: dict[str, list[float | None]] = {"teacher": [1.0] * 4, "fast": [2.0] * 4}
+    page = write(tmp_path / "a.html", make_section(PageVideo("real", path), PageVideo("fast", path), curves=curves))
+    captions = page.all("figcaption")
+    assert not captions[0].all("span", "swatch")
+    assert captions[1].all("span", "swatch")[0].attributes["style"] == page.all("polyline")[1].attributes["style"]
+
+
+def test_controls_are_named_and_every_video_too(tmp_path: Path) -> None:
+    page = write(tmp_path / "a.html", make_section(PageVideo("real", make_video(tmp_path))))
+    named = page.all("button") + page.all("video") + page.all("input", "scrubber") + page.all("svg", "timeline")
+    assert len(named) == 6 and all(element.attributes["aria-label"] for element in named)
+
+
+@settings(max_examples=15, deadline=None)
+@given(num_frames=st.integers(1, 400), data=st.data())
+def test_any_sequence_makes_a_well_formed_page(num_frames: int, data: st.DataObject,
+                                               tmp_path_factory: pytest.TempPathFactory) -> None:
+    frames = st.integers(0, num_frames - 1)
+    section = make_section(
+        num_frames=num_frames, given_frames=data.draw(st.integers(0, num_frames)),
+        key_frames=tuple(data.draw(st.lists(frames, max_size=6))),
+        curves={"a": data.draw(st.lists(st.none() | st.floats(), min_size=num_frames, max_size=num_frames))})
+    page = write(tmp_path_factory.mktemp("page") / "a.html", section)
+    values = json.loads(page.all("div", "player")[0].attributes["data-curves"])[0]
+    assert len(values) == num_frames
+    assert all(value is None or 0 <= value <= 100 for value in values)
+
+
+def test_a_missing_video_is_a_user_error_and_leaves_no_page(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="gone.mp4: expected a video"):
+        write(tmp_path / "a.html", make_section(PageVideo("real", tmp_path / "gone.mp4")))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [{"num_frames": 0}, {"key_frames": (4,)}, {"key_frames": (-1,)}, {"given_frames": 5},
+                                   {"curves": {"a": [1.0, 2.0]}}])
+def test_a_section_that_contradicts_itself_is_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="section clip: expected"):
+        make_section(**wrong)

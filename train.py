@@ -1,0 +1,399 @@
+"""Train: clip -> stage -> step -> log -> save. The only training loop; ``--stage`` says what is trained."""
+
+import dataclasses
+import shlex
+import sys
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from data.build import build_clips
+from data.clips import Clip, FaceClips, RequestSampler, collate_clips
+from models.build import build_stage, load_generator
+from models.generator import CompositeGenerator
+from models.losses import LossTable
+from models.rollout import Rollout
+from models.schedule import Schedule
+from models.stages.base import Lesson, Stage
+from options.cli import parse
+from options.config import ScheduleConfig, TrainConfig
+from util import checkpoint as checkpoints
+from util.device import choose_device
+from util.errors import UserError, run_program
+from util.logging import TrainingLog
+from util.pictures import semantic_to_rgb, to_uint8
+
+# what a resumed run may be told anew; everything else must be as it was
+MAY_CHANGE = {
+    "run": ("resume", "device", "nThreads", "print_freq", "display_freq", "save_latest_freq", "save_epoch_freq",
+            "debug", "dataroot", "checkpoints_dir", "teacher", "init"),
+    "schedule": ("niter", "niter_decay", "max_minutes"),
+}  # fmt: skip
+
+
+def build_schedule(config: ScheduleConfig, *, num_sequences: int) -> Schedule:
+    """The curriculum of a config; an epoch draws every sequence once unless ``--steps_per_epoch`` says otherwise."""
+    return Schedule(
+        steps_per_epoch=config.steps_per_epoch or max(1, num_sequences // config.batchSize),
+        num_constant=config.niter,
+        num_decay=config.niter_decay,
+        epochs_per_growth=config.niter_step,
+        clip_frames=config.n_frames_total,
+        max_clip_frames=config.max_clip_frames,
+        frames_per_step=config.frames_per_step,
+        max_frames_per_step=config.max_frames_per_gpu,
+        frames_backpropagate=config.frames_backpropagate,
+        max_frames_backpropagate=config.max_frames_backpropagate,
+    )
+
+
+def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.optim.Adam]:
+    """Adam for the generator and for the critics (vid2vid's settings; two time scales with ``--TTUR``)."""
+    betas = (0.0, 0.9) if config.TTUR else (config.beta1, 0.999)
+    rates = (config.lr / 2, config.lr * 2) if config.TTUR else (config.lr, config.lr)
+    return {
+        "generator": torch.optim.Adam(stage.generator.parameters(), lr=rates[0], betas=betas),
+        "critics": torch.optim.Adam(stage.critics.parameters(), lr=rates[1], betas=betas),
+    }
+
+
+@dataclass
+class Training:
+    """A run: what is trained, with what, and how far it has come."""
+
+    config: TrainConfig
+    device: torch.device
+    stage: Stage
+    dataset: FaceClips
+    schedule: Schedule
+    optimizers: dict[str, torch.optim.Adam]
+    scaler: torch.amp.GradScaler
+    facts: dict[str, Any]
+    step: int = 0
+    seconds: float = 0.0  # of training, in all processes that worked on the run
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lives."""
+        return Path(self.config.run.checkpoints_dir) / self.config.run.name
+
+    @property
+    def num_given(self) -> int:
+        """Frames of a clip that are given, not drawn."""
+        return 0 if self.config.run.stage == "first_frame" else self.config.generator.n_frames_G - 1
+
+    def clip_frames(self, step: int) -> int:
+        """Frames of this step's clips, the given ones included; no more than the longest sequence has."""
+        return min(self.schedule.clip_frames_at(step) + self.num_given, self.dataset.max_clip_frames)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """What a save keeps, by file name."""
+        return {"generator": self.stage.generator} | {
+            f"critic_{name}": critic for name, critic in self.stage.critics.items()
+        }
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Mixed precision, where it is asked for."""
+        dtype = torch.float16 if self.config.run.amp == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=dtype, enabled=self.config.run.amp != "off")
+
+    def save(self, label: str) -> None:
+        """Write ``checkpoints/<name>/<label>/``."""
+        checkpoints.save(
+            self.folder / label,
+            config=self.config,
+            step=self.step,
+            networks=self.networks(),
+            training_state={
+                "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
+                "scaler": self.scaler.state_dict(),
+                "rng": torch.get_rng_state(),
+                "seconds": self.seconds,
+            },
+            facts=self.facts,
+        )
+
+    def restore(self, saved: checkpoints.Checkpoint) -> None:
+        """Take up the run where ``saved`` left it."""
+        for name, network in self.networks().items():
+            checkpoints.load_weights(network, saved.weights(name), where=saved.folder)
+        state = saved.training_state()
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["rng"])
+        self.step, self.facts, self.seconds = saved.step, saved.facts, state["seconds"]
+
+
+def refuse_changes(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None:
+    """A resumed run must be the same run.
+
+    Raises:
+        UserError: when a flag that would change the outcome differs from the save's.
+    """
+    for section in dataclasses.fields(now):
+        for one in dataclasses.fields(getattr(now, section.name)):
+            before, after = (getattr(getattr(config, section.name), one.name) for config in (saved, now))
+            if before != after and one.name not in MAY_CHANGE.get(section.name, ()):
+                raise UserError(
+                    f"{where}: this run was started with --{one.name} {before}, found {after}; "
+                    "give the same flags with --resume, or another --name"
+                )
+
+
+def load_teacher(config: TrainConfig) -> CompositeGenerator | None:
+    """The frozen teacher, rebuilt from its own checkpoint.
+
+    Raises:
+        UserError: when it sees other data than the student does.
+    """
+    if config.run.teacher is None:
+        return None
+    saved = checkpoints.load(config.run.teacher, flag="--teacher")
+    for one in dataclasses.fields(config.data):
+        theirs, ours = getattr(saved.config.data, one.name), getattr(config.data, one.name)
+        if theirs != ours:
+            raise UserError(f"--teacher {config.run.teacher} was trained with --{one.name} {theirs}, found {ours}")
+    if saved.config.generator.n_frames_G != config.generator.n_frames_G:
+        raise UserError(f"--teacher {config.run.teacher} needs --n_frames_G {saved.config.generator.n_frames_G}")
+    teacher = load_generator(saved)
+    if not isinstance(teacher, CompositeGenerator):
+        raise UserError(f"--teacher {config.run.teacher} draws single images; expected a video generator")
+    return teacher
+
+
+def settle_generator(config: TrainConfig) -> TrainConfig:
+    """The part-time student *is* the generator of spatial distillation: its architecture comes from ``--init``."""
+    if config.run.stage != "tkd" or config.run.init is None:
+        return config
+    saved = checkpoints.load(config.run.init, flag="--init")
+    return dataclasses.replace(config, generator=saved.config.generator)
+
+
+def start_from(training: Training, path: str) -> str:
+    """Take over the weights of another run's generator and, where they fit, its critics.
+
+    Returns:
+        What was taken over, for the log.
+    """
+    saved = checkpoints.load(path, flag="--init")
+    taken, total = checkpoints.transfer_weights(training.stage.generator, saved.weights("generator"))
+    if taken == 0 or (training.config.run.stage == "tkd" and taken < total):
+        raise UserError(f"--init {path}: {taken} of {total} tensors fit this generator; expected the same architecture")
+    said = [f"generator {taken} of {total} tensors"]
+    for name, critic in training.stage.critics.items():
+        if (saved.folder / f"critic_{name}.safetensors").is_file():
+            taken, total = checkpoints.transfer_weights(critic, saved.weights(f"critic_{name}"))
+            said.append(f"critic {name} {taken} of {total}")
+    return f"weights from {path}: " + ", ".join(said)
+
+
+def assemble(config: TrainConfig) -> tuple[Training, list[str]]:
+    """Build the run of a config, fresh or taken up from its last save.
+
+    Returns:
+        The run, and lines for the log.
+    """
+    device = choose_device(config.run.device)
+    config = settle_generator(config)
+    torch.manual_seed(config.run.seed)
+    dataset = build_clips(config.data, config.schedule, root=Path(config.run.dataroot), seed=config.run.seed)
+    teacher = load_teacher(config)
+    stage, described = build_stage(config, semantic_channels=dataset.encoder.num_channels, teacher=teacher)
+    for module in (stage.generator, stage.critics, stage.perceptual, teacher):
+        if module is not None:
+            module.to(device)
+    training = Training(
+        config=config,
+        device=device,
+        stage=stage,
+        dataset=dataset,
+        schedule=build_schedule(config.schedule, num_sequences=len(dataset)),
+        optimizers=build_optimizers(config.schedule, stage),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.run.amp == "fp16"),
+        facts={
+            "semantic_channels": dataset.encoder.num_channels,
+            "made_of": described,
+            "command": shlex.join(["python", *sys.argv]),
+        },
+    )
+    refuse_short_clips(training)
+    lines = [
+        f"device: {device}",
+        *described,
+        f"{len(dataset)} sequences, the longest has {dataset.max_clip_frames} frames",
+    ]
+    if config.run.resume and checkpoints.is_save(training.folder / "latest"):
+        saved = checkpoints.load(training.folder / "latest", flag="--resume")
+        refuse_changes(config, saved.config, where=saved.folder)
+        training.restore(saved)
+        lines.append(f"resumed from {saved.folder} at step {training.step}")
+    elif checkpoints.is_save(training.folder / "latest"):
+        raise UserError(f"{training.folder}/latest exists: add --resume to go on, or give another --name")
+    elif config.run.init is not None:
+        lines.append(start_from(training, config.run.init))
+    return training, lines
+
+
+def refuse_short_clips(training: Training) -> None:
+    """Fail now, not at the first step, when the sequences are too short for the stage.
+
+    Raises:
+        UserError: naming the shortest length that would do.
+    """
+    needed = training.num_given + 1
+    if training.config.run.stage == "tkd":
+        needed = max(5, 2 * training.num_given + 1)
+    if training.dataset.max_clip_frames < needed:
+        raise UserError(
+            f"{training.config.run.dataroot}: expected a sequence of at least {needed} frames for "
+            f"--stage {training.config.run.stage}, the longest has {training.dataset.max_clip_frames}"
+        )
+
+
+def clip_loader(training: Training) -> DataLoader[Clip]:
+    """Clips of the steps that are still to do; what a step sees depends on the seed and the step alone."""
+    sampler = RequestSampler(
+        first_step=training.step,
+        num_steps=training.schedule.num_steps,
+        batch_size=training.config.schedule.batchSize,
+        clip_frames=training.clip_frames,
+    )
+    workers = training.config.run.nThreads
+    return DataLoader(
+        training.dataset,
+        batch_sampler=sampler,
+        collate_fn=collate_clips,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=training.device.type == "cuda",
+    )
+
+
+def update(training: Training, which: str, table: LossTable) -> None:
+    """One step of one optimizer down the gradient of a loss table."""
+    optimizer = training.optimizers[which]
+    optimizer.zero_grad(set_to_none=True)
+    training.scaler.scale(table.total()).backward()
+    training.scaler.step(optimizer)
+
+
+def set_learning_rate(training: Training) -> float:
+    """Every optimizer follows the schedule; returns the factor."""
+    factor = training.schedule.learning_rate_factor(training.step)
+    for optimizer in training.optimizers.values():
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = group["initial_lr"] * factor
+    return factor
+
+
+def train_on(training: Training, clip: Clip, log: TrainingLog) -> tuple[Lesson, Rollout]:
+    """One step: a clip rolls, lesson by lesson; each lesson updates the generator, then the critics.
+
+    Returns:
+        The last lesson and what was drawn, for pictures.
+    """
+    stage, schedule, step = training.stage, training.schedule, training.step
+    random = torch.Generator().manual_seed(training.config.run.seed * 1_000_003 + step)
+    with training.autocast():
+        episode = stage.prepare(clip, random)
+    for lesson in episode.lessons(schedule.frames_per_step_at(step), context=stage.context):
+        with training.autocast():
+            rollout = stage.rollout(lesson, backpropagate=schedule.frames_backpropagate_at(step))
+            rows = stage.generator_losses(lesson, rollout)
+        update(training, "generator", rows)
+        with training.autocast():
+            verdicts = stage.critic_losses(lesson, rollout)
+        update(training, "critics", verdicts)
+        training.scaler.update()
+        episode.record(rollout)
+        log.count(rows.detached() | verdicts.detached())
+    return lesson, rollout
+
+
+def draw_picture(lesson: Lesson, rollout: Rollout) -> np.ndarray:
+    """Semantics, drawn, raw and real frame of the last time of a clip, side by side, uint8 [H, W, 3]."""
+    frames: list[Tensor] = [rollout.generated[0, -1], rollout.raw[0, -1], lesson.real[0, -1]]
+    return np.concatenate(
+        [semantic_to_rgb(lesson.clip.semantic[0, -1]), *(to_uint8(frame.detach()) for frame in frames)], axis=1
+    )
+
+
+def is_due(frequency: int, step: int) -> bool:
+    """Whether something that happens every ``frequency`` steps happens now; never for 0."""
+    return frequency > 0 and step % frequency == 0
+
+
+def refuse_collapse(training: Training, means: dict[str, float]) -> None:
+    """Stop before a broken network is saved.
+
+    Raises:
+        UserError: when a loss is not a number.
+    """
+    broken = [name for name, value in means.items() if not np.isfinite(value)]
+    if broken:
+        raise UserError(
+            f"{training.folder}: {', '.join(broken)} not finite by step {training.step}; the last save is whole: "
+            "resume from it with a lower --lr, or without --amp fp16"
+        )
+
+
+def is_late(training: Training) -> bool:
+    """Whether ``--max_minutes`` are over."""
+    return 0 < training.config.schedule.max_minutes * 60 <= training.seconds
+
+
+def train(training: Training, log: TrainingLog) -> None:
+    """The loop."""
+    run = training.config.run
+    steps_per_epoch = training.schedule.steps_per_epoch
+    training.stage.generator.train()
+    training.stage.critics.train()
+    clips = iter(clip_loader(training))
+    while training.step < training.schedule.num_steps and not is_late(training):
+        started = time.monotonic()
+        factor = set_learning_rate(training)
+        lesson, rollout = train_on(training, next(clips).to(training.device), log)
+        training.step += 1
+        training.seconds += time.monotonic() - started
+        log.advance()
+        is_last = is_late(training) or training.step == training.schedule.num_steps
+        saves = is_last or is_due(run.save_latest_freq, training.step)
+        keeps = is_due(run.save_epoch_freq * steps_per_epoch, training.step)
+        if saves or keeps or is_due(run.print_freq, training.step):
+            refuse_collapse(training, log.report(training.step, learning_rate=factor * training.config.schedule.lr))
+        if is_last or is_due(run.display_freq, training.step):
+            log.picture(training.step, draw_picture(lesson, rollout))
+        if keeps:
+            training.save(f"epoch_{training.step // steps_per_epoch}")
+        if saves:
+            training.save("latest")
+
+
+def main() -> None:
+    """Train as the command line says."""
+    config = parse(TrainConfig, description=__doc__.splitlines()[0])
+    training, lines = assemble(config)
+    title = f"{config.run.stage} {config.run.name}"
+    with TrainingLog(
+        training.folder, first_step=training.step, num_steps=training.schedule.num_steps, title=title
+    ) as log:
+        for line in lines:
+            log.say(line)
+        train(training, log)
+        why = f", stopped by --max_minutes {config.schedule.max_minutes:g}" if is_late(training) else ""
+        log.say(
+            f"checkpoint: {training.folder / 'latest'} (step {training.step} of {training.schedule.num_steps}{why})"
+        )
+
+
+if __name__ == "__main__":
+    run_program(main, debug="--debug" in sys.argv)

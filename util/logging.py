@@ -1,0 +1,89 @@
+"""How does a training report? Loss rows by name on the screen, in a file, on TensorBoard; pictures every so often."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from data.images import write_picture
+
+
+class TrainingLog:
+    """Progress bar with rate and remaining time, ``loss_log.jsonl``, TensorBoard, ``pictures/``. A context manager."""
+
+    def __init__(self, folder: Path, *, first_step: int, num_steps: int, title: str) -> None:
+        """Open the log of a run.
+
+        Args:
+            folder: of the run.
+            first_step: where this process starts.
+            num_steps: where the run ends.
+            title: shown before the bar.
+        """
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        self._bar = tqdm(initial=first_step, total=num_steps, desc=title, unit="step", dynamic_ncols=True)
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def __enter__(self) -> "TrainingLog":
+        """Return the log itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close bar and board."""
+        self._bar.close()
+        self._board.close()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(text)
+
+    def count(self, rows: dict[str, Tensor]) -> None:
+        """Add the rows of one weight update to the means of the next report; nothing is copied from the device."""
+        for name, value in rows.items():
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def advance(self) -> None:
+        """One step is done."""
+        self._bar.update()
+
+    def report(self, step: int, **more: float) -> dict[str, float]:
+        """Write the mean of every row since the last report.
+
+        Args:
+            step: steps done.
+            **more: further numbers, such as the learning rate.
+
+        Returns:
+            The means by name.
+        """
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        self._sums.clear()
+        self._counts.clear()
+        for name, value in (means | more).items():
+            self._board.add_scalar(("loss/" if name in means else "schedule/") + name, value, step)
+        with (self.folder / "loss_log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step} | {name: round(value, 6) for name, value in (means | more).items()}))
+            file.write("\n")
+        self.say(f"step {step}: " + "  ".join(f"{name} {value:.3f}" for name, value in means.items()))
+        return means
+
+    def picture(self, step: int, pixels: np.ndarray) -> None:
+        """Keep a picture of what is drawn now.
+
+        Args:
+            step: steps done.
+            pixels: uint8 [H, W, 3].
+        """
+        write_picture(self.folder / "pictures" / f"{step:07d}.png", pixels)
+        self._board.add_image("drawn", pixels, step, dataformats="HWC")

@@ -1,0 +1,142 @@
+"""What do a frame, a semantic map and a flow look like to a person?
+
+Every function turns one float tensor into one picture, uint8 [H, W, 3] in RGB, ready for a PNG or a video.
+"""
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
+from skimage.color import hsv2rgb
+from torch import Tensor
+
+# How quickly a face curve's glow fades, as a share of the farthest distance in the map.
+GLOW_SHARE = 0.09
+# Where a colour wheel goes once round while neighbours stay easy to tell apart.
+GOLDEN_ANGLE = 0.61803399
+
+
+def to_uint8(frame: Tensor) -> np.ndarray:
+    """The frame as it is written to disk: rounded to the nearest of 256 steps.
+
+    Args:
+        frame: an RGB frame [3, H, W] in [-1, 1]; what lies outside is clipped.
+
+    Returns:
+        The picture, uint8 [H, W, 3]. A picture turned into [-1, 1] and back is unchanged.
+
+    Raises:
+        ValueError: the shape is another one, or a value is not finite.
+    """
+    if frame.ndim != 3 or frame.shape[0] != 3:
+        raise ValueError(f"expected a frame of shape (3, height, width), got {tuple(frame.shape)}")
+    frame = frame.detach().float()
+    if not torch.isfinite(frame).all():
+        raise ValueError("expected a frame of finite values, found NaN or infinity in it")
+    steps = ((frame + 1) * 127.5).round().clamp(0, 255)
+    return steps.byte().permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def semantic_to_rgb(semantic: Tensor) -> np.ndarray:
+    """Show one semantic frame, whatever its kind; the kind is told by its channels.
+
+    Args:
+        semantic: one frame [C, H, W] as the data sets encode it:
+            1 channel: an edge map in [0, 1];
+            3 channels: a drawing in [-1, 1] (OpenPose or DensePose);
+            6 channels: DensePose and OpenPose drawings in [-1, 1], the second laid over the dimmed first;
+            others, only zeros and ones: one-hot labels, with a last channel of instance edges where the ones overlap;
+            others: the face's edge map and the distance to each of its curves, all in [0, 1].
+
+    Returns:
+        The picture, uint8 [H, W, 3].
+
+    Raises:
+        ValueError: the tensor has no channels or is not [C, H, W].
+    """
+    if semantic.ndim != 3 or semantic.shape[0] == 0:
+        raise ValueError(f"expected a semantic frame of shape (channels, height, width), got {tuple(semantic.shape)}")
+    semantic = semantic.detach().float().cpu()
+    channels = semantic.shape[0]
+    if channels == 1:
+        return to_uint8(semantic.expand(3, -1, -1) * 2 - 1)
+    if channels == 3:
+        return to_uint8(semantic)
+    if channels == 6:
+        return _drawing_over_drawing(to_uint8(semantic[:3]), to_uint8(semantic[3:]))
+    if bool(((semantic == 0) | (semantic == 1)).all()):
+        return _labels_to_rgb(semantic.numpy())
+    return _face_to_rgb(semantic.numpy())
+
+
+def flow_to_rgb(flow: Tensor, *, largest: float | None = None) -> np.ndarray:
+    """Show a flow on a colour wheel: the hue is the direction, the saturation the length, white stands still.
+
+    Red points right, and the hue turns with the angle clockwise on the screen (y runs downward).
+
+    Args:
+        flow: displacements [2, H, W] in pixels, x then y.
+        largest: the length in pixels that gets full saturation; longer ones look the same.
+            None: the longest of this flow, so that colours of two flows cannot be compared.
+
+    Returns:
+        The picture, uint8 [H, W, 3].
+
+    Raises:
+        ValueError: the shape is another one, or ``largest`` is not above zero.
+    """
+    if flow.ndim != 3 or flow.shape[0] != 2:
+        raise ValueError(f"expected a flow of shape (2, height, width), got {tuple(flow.shape)}")
+    if largest is not None and largest <= 0:
+        raise ValueError(f"expected a largest length above 0 pixels, got {largest}")
+    x, y = flow.detach().double().cpu().numpy()
+    length = np.hypot(x, y)
+    scale = largest if largest is not None else max(float(length.max()), 1e-6)
+    hue = np.arctan2(y, x) / (2 * np.pi) % 1
+    return _hsv_to_rgb(hue, np.clip(length / scale, 0, 1), np.ones_like(hue))
+
+
+def _hsv_to_rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
+    return np.rint(hsv2rgb(np.stack((hue, saturation, value), axis=-1)) * 255).astype(np.uint8)
+
+
+def palette(num_labels: int) -> np.ndarray:
+    """One colour per label, uint8 [num_labels, 3]: neighbouring labels differ, label k always looks the same."""
+    label = np.arange(num_labels)
+    hue = label * GOLDEN_ANGLE % 1
+    return _hsv_to_rgb(hue, np.where(label % 2, 0.45, 0.65), np.where(label % 3, 0.90, 0.68))
+
+
+def _labels_to_rgb(one_hot: np.ndarray) -> np.ndarray:
+    """One-hot labels [C, H, W]: each its colour, unlabelled pixels black, instance edges white."""
+    has_edges = bool((one_hot.sum(axis=0) > 1).any())
+    labels = one_hot[:-1] if has_edges else one_hot
+    picture = palette(len(labels))[labels.argmax(axis=0)]
+    picture[labels.sum(axis=0) == 0] = 0
+    if has_edges:
+        picture[one_hot[-1] == 1] = 255
+    return picture
+
+
+def _face_to_rgb(face: np.ndarray) -> np.ndarray:
+    """Edges [0] in white over a glow around each curve [1:], every curve in its own hue on night blue."""
+    edges, distances = face[0], face[1:]
+    glow = np.exp(-distances / max(GLOW_SHARE * float(distances.max()), 1e-6))
+    # no pixel lies on every curve: this is the padding outside the original frame, and resizing mixed its neighbours
+    is_outside = binary_dilation(distances.max(axis=0) == 0, np.ones((3, 3)))
+    glow[:, is_outside] = 0
+    hue = (np.arange(len(distances)) / len(distances) + 0.56) % 1  # the outline of the face, curve 0, is azure
+    colours = _hsv_to_rgb(hue, np.full_like(hue, 0.65), np.ones_like(hue)) / 255
+    # the nearest curve decides the hue and its distance the brightness, so that crossing glows do not turn white
+    nearness = glow**4
+    shade = np.einsum("chw,ck->hwk", nearness, colours) / np.maximum(nearness.sum(axis=0), 1e-12)[..., None]
+    night = np.array([0.04, 0.05, 0.10])
+    strength = 0.75 * glow.max(axis=0)[..., None]
+    picture = night * (1 - strength) + shade * strength
+    # resizing thins the one-pixel edges to grey: brighten them again
+    line = np.clip(edges * 1.8, 0, 1)[..., None]
+    return np.rint((picture * (1 - line) + line) * 255).astype(np.uint8)
+
+
+def _drawing_over_drawing(under: np.ndarray, over: np.ndarray) -> np.ndarray:
+    is_drawn = over.max(axis=-1, keepdims=True) > 8
+    return np.where(is_drawn, over, under // 2)
