@@ -329,14 +329,23 @@ def default_output(config: TestConfig) -> Path:
     return Path(config.results_dir) / (config.name or folder.resolve().parent.name) / f"{config.phase}_{folder.name}"
 
 
-def main() -> None:
-    """Test as the command line says."""
-    config = parse(TestConfig, description=__doc__.splitlines()[0])
+def run(config: TestConfig) -> Path:
+    """Do a whole test; the results appear when all went well.
+
+    Returns:
+        Their folder.
+    """
     folder = Path(config.output) if config.output is not None else default_output(config)
     with folder_beside(folder, sign="summary.json") as scratch:
         summary = run_test(config, scratch)
     print(json.dumps(summary["contestants"], indent=2))
     print(f"page: {folder / 'index.html'}")
+    return folder
+
+
+def main() -> None:
+    """Test as the command line says."""
+    run(parse(TestConfig, description=__doc__.splitlines()[0]))
 
 
 if __name__ == "__main__":

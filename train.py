@@ -174,6 +174,8 @@ def settle_generator(config: TrainConfig) -> TrainConfig:
     if config.run.stage != "tkd" or config.run.init is None:
         return config
     saved = checkpoints.load(config.run.init, flag="--init")
+    if not saved.config.generator.low_demand:
+        raise UserError(f"--init {config.run.init}: expected the generator of --stage skd, found another one")
     return dataclasses.replace(config, generator=saved.config.generator)
 
 
@@ -209,7 +211,8 @@ def assemble(config: TrainConfig) -> tuple[Training, list[str]]:
     stage, described = build_stage(config, semantic_channels=dataset.encoder.num_channels, teacher=teacher)
     for module in (stage.generator, stage.critics, stage.perceptual, teacher):
         if module is not None:
-            module.to(device)
+            layout = torch.channels_last if config.run.channels_last else torch.contiguous_format
+            module.to(device=device, memory_format=layout)
     training = Training(
         config=config,
         device=device,
@@ -378,21 +381,26 @@ def train(training: Training, log: TrainingLog) -> None:
             training.save("latest")
 
 
-def main() -> None:
-    """Train as the command line says."""
-    config = parse(TrainConfig, description=__doc__.splitlines()[0])
+def run(config: TrainConfig) -> Training:
+    """Do a whole run, or what is left of it.
+
+    Returns:
+        The run at its end.
+    """
     training, lines = assemble(config)
-    title = f"{config.run.stage} {config.run.name}"
-    with TrainingLog(
-        training.folder, first_step=training.step, num_steps=training.schedule.num_steps, title=title
-    ) as log:
+    title, num_steps = f"{config.run.stage} {config.run.name}", training.schedule.num_steps
+    with TrainingLog(training.folder, first_step=training.step, num_steps=num_steps, title=title) as log:
         for line in lines:
             log.say(line)
         train(training, log)
         why = f", stopped by --max_minutes {config.schedule.max_minutes:g}" if is_late(training) else ""
-        log.say(
-            f"checkpoint: {training.folder / 'latest'} (step {training.step} of {training.schedule.num_steps}{why})"
-        )
+        log.say(f"checkpoint: {training.folder / 'latest'} (step {training.step} of {num_steps}{why})")
+    return training
+
+
+def main() -> None:
+    """Train as the command line says."""
+    run(parse(TrainConfig, description=__doc__.splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -195,8 +195,16 @@ def resize(planes: Tensor, size: tuple[int, int], *, filter: Filter) -> Tensor:
         return planes.contiguous()
     if filter == "nearest":
         return F.interpolate(planes[None], size=size, mode="nearest-exact")[0]
-    groups = [F.interpolate(group[None], size=size, mode=filter, antialias=True)[0] for group in planes.split(4)]
-    return torch.cat(groups)
+    groups = [_interleaved(group) for group in planes.split(4)]
+    return torch.cat([F.interpolate(group, size=size, mode=filter, antialias=True)[0] for group in groups])
+
+
+def _interleaved(planes: Tensor) -> Tensor:
+    """Planes [C, H, W] as [1, C, H, W] with the channels of a pixel side by side, which PyTorch resizes quickest."""
+    if len(planes) == 1:
+        return planes[None]
+    merged = cv2.merge([plane.numpy() for plane in planes])
+    return torch.from_numpy(merged).permute(2, 0, 1)[None]
 
 
 def random_affine(rng: np.random.Generator, *, strength: float, box: Box) -> np.ndarray:

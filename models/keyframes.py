@@ -97,9 +97,9 @@ def cheapest_keyframes(thumbnails: Tensor, *, num_chosen: int) -> list[int]:
     """Drop the frames that linear interpolation between their neighbours predicts best (dynamic programming).
 
     Minimises the sum over the dropped frames of ``log(|S_m - lerp(S_i, S_j)|^2 + 0.5)``, where i < m < j are the
-    key-frames around it: exactly, among choices whose gaps are at most ``max(32, 4 * the mean gap)``, and in videos of
-    over 1024 frames separately in stretches of that length, each with its share of the key-frames. So the work
-    and the memory grow as frames x largest gap. Not in the paper: it beats its rule at the same number of key-frames.
+    key-frames around it: exactly, among choices whose gaps are at most G = ``max(32, 4 * the mean gap)`` long, and in
+    videos of over 1024 frames separately in stretches of that length, each with its share of the key-frames. So memory
+    grows as N x G and time as N x G x G. Not in the paper: it beats its rule at the same number of key-frames.
 
     Args:
         thumbnails: ``thumbnail`` of every frame, [N, D], N > 1; frame 0 is a key-frame already.

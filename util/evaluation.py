@@ -107,4 +107,4 @@ def summarise(takes: list[Take], *, macs_per_call: int | None) -> dict[str, floa
             "gmacs_per_frame": macs_per_call * calls / made / 1e9,
             "keyframe_share": calls / made,
         }
-    return {name: round(value, 4) for name, value in found.items() if value is not None}
+    return {name: round(value, 6) for name, value in found.items() if value is not None}

@@ -1,0 +1,102 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.first_frame import GlobalGenerator
+from models.generator import CompositeGenerator
+from models.interpolate import make_interpolator
+from models.rollout import unroll
+from models.synthesizer import Synthesizer, draw_opening
+from tests.models.test_stages import make_clip, make_generator
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def generator() -> CompositeGenerator:
+    return make_generator().eval()
+
+
+def make_engine(generator: CompositeGenerator) -> Synthesizer:
+    return Synthesizer(generator, num_frames=3, interpolator=make_interpolator("blend"), device=CPU)
+
+
+def run(engine: Synthesizer, key_frames: Sequence[int], *, num_opening: int = 2) -> list[Tensor]:
+    clip = make_clip(12)
+    opening = list(clip.image[0, :num_opening])
+    return list(engine.frames(lambda number: clip.semantic[0, number], key_frames=key_frames, opening=opening))
+
+
+def test_every_frame_a_key_frame_is_the_rollout_of_training(generator: CompositeGenerator) -> None:
+    clip = make_clip(12)
+    with torch.no_grad():
+        expected = unroll(generator, clip, clip.image[:, :2], num_frames=3).image[0]
+    assert torch.allclose(torch.stack(run(make_engine(generator), range(12))), expected, atol=1e-6)
+
+
+def test_the_past_of_a_key_frame_is_the_key_frames_before_it(generator: CompositeGenerator) -> None:
+    clip, keys = make_clip(12), [0, 1, 4, 9, 11]
+    with torch.no_grad():
+        expected = unroll(generator, clip.at(keys), clip.image[:, :2], num_frames=3).image[0]
+    frames = run(make_engine(generator), keys)
+    assert len(frames) == 12
+    assert torch.allclose(torch.stack([frames[key] for key in keys]), expected, atol=1e-6)
+
+
+def test_frames_between_are_at_their_own_times(generator: CompositeGenerator) -> None:
+    frames = run(make_engine(generator), [0, 1, 5])
+    for number in (2, 3, 4):
+        share = (number - 1) / 4
+        assert torch.allclose(frames[number], (1 - share) * frames[1] + share * frames[5], atol=1e-5)
+
+
+def test_given_frames_come_back_bit_by_bit_and_calls_are_counted(generator: CompositeGenerator) -> None:
+    engine = make_engine(generator)
+    frames = run(engine, [0, 1, 6, 11])
+    assert torch.equal(torch.stack(frames[:2]), make_clip(12).image[0, :2])
+    assert engine.stopwatch.generator_calls == 2
+    assert engine.stopwatch.seconds > 0
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_very_short_videos_have_all_their_frames(generator: CompositeGenerator, length: int) -> None:
+    frames = run(make_engine(generator), range(length), num_opening=min(2, length))
+    assert len(frames) == length
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_without_an_opening_the_first_frame_is_drawn_too(generator: CompositeGenerator, length: int) -> None:
+    engine = make_engine(generator)
+    frames = run(engine, range(length), num_opening=0)
+    assert len(frames) == length == engine.stopwatch.generator_calls
+    assert all(torch.isfinite(frame).all() for frame in frames)
+
+
+def test_the_engine_asks_for_key_frames_alone_and_holds_little(generator: CompositeGenerator) -> None:
+    clip, asked = make_clip(12), []
+
+    def semantic(number: int) -> Tensor:
+        asked.append(number)
+        return clip.semantic[0, number]
+
+    frames = make_engine(generator).frames(semantic, key_frames=[0, 1, 6, 11], opening=list(clip.image[0, :2]))
+    next(frames)
+    assert asked == [0]
+    list(frames)
+    assert asked == [0, 1, 6, 11]
+
+
+@pytest.mark.parametrize("keys", [[], [1, 2], [0, 2, 1], [0, 0, 1], [0]])
+def test_impossible_key_frames_are_refused(generator: CompositeGenerator, keys: list[int]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        run(make_engine(generator), keys)
+
+
+def test_an_opening_can_be_drawn_by_a_single_image_generator() -> None:
+    single = GlobalGenerator(semantic_channels=4, base_channels=4, num_downsamples=1, num_blocks=1)
+    clip = make_clip(2)
+    frames = draw_opening(single, lambda number: clip.semantic[0, number], count=2, device=CPU)
+    assert [frame.shape for frame in frames] == [(3, 32, 32)] * 2
+    assert not torch.equal(frames[0], frames[1])

@@ -1,0 +1,188 @@
+"""The training program on a tiny dataset: it runs, resumes to the same bits, and refuses what cannot work."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import train
+from options.cli import parse
+from options.config import TrainConfig
+from tests.tiny_face import STUDENT, TINY, write_tiny_face
+from util import checkpoint as checkpoints
+from util.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_face(tmp_path_factory.mktemp("data"), phase="train", num_frames=12)
+
+
+def arguments(data: Path, runs: Path, name: str, *more: str) -> list[str]:
+    return [*TINY, "--dataroot", str(data), "--checkpoints_dir", str(runs), "--name", name, *more]
+
+
+def run(data: Path, runs: Path, name: str, *more: str) -> train.Training:
+    return train.run(parse(TrainConfig, arguments(data, runs, name, *more), description="test"))
+
+
+def weights(runs: Path, name: str, label: str = "latest") -> dict[str, torch.Tensor]:
+    found = {}
+    for file in sorted((runs / name / label).glob("*.safetensors")):
+        found |= {f"{file.stem}.{key}": value for key, value in load_file(file).items()}
+    assert found
+    return found
+
+
+def assert_same_bits(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+@pytest.fixture(scope="module")
+def teacher(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("runs")
+    run(data, runs, "teacher")
+    return runs
+
+
+def test_a_run_leaves_a_checkpoint_a_log_by_name_and_pictures(teacher: Path) -> None:
+    folder = teacher / "teacher"
+    saved = checkpoints.load(folder, flag="--checkpoint")
+    assert (saved.step, saved.facts["semantic_channels"]) == (6, 15)
+    rows = [json.loads(line) for line in (folder / "loss_log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4, 6]
+    assert {"G_GAN", "G_T1_GAN", "G_pixel", "F_Flow", "D_real", "learning_rate"} <= set(rows[-1])
+    assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["0000003.png", "0000006.png"]
+    assert list((folder / "tensorboard").iterdir())
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(data: Path, teacher: Path) -> None:
+    run(data, teacher, "again")
+    assert_same_bits(weights(teacher, "teacher"), weights(teacher, "again"))
+    run(data, teacher, "other", "--seed", "1", "--niter", "1", "--niter_decay", "0")
+    assert not torch.equal(*(weights(teacher, name)["generator.model_final_img.1.bias"] for name in ("teacher", "other")))
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_bit_identical_weights(data: Path, teacher: Path) -> None:
+    longer = ("--steps_per_epoch", "4", "--resume")
+    run(data, teacher, "whole", *longer)
+    command = [sys.executable, "train.py", *arguments(data, teacher, "killed", *longer)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed_at = -1
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if checkpoints.is_save(teacher / "killed" / "latest"):
+            process.send_signal(signal.SIGKILL)
+        time.sleep(0.01)
+    assert process.wait() == -signal.SIGKILL
+    killed_at = checkpoints.load(teacher / "killed", flag="--resume").step
+    assert 2 <= killed_at < 24
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert_same_bits(weights(teacher, "whole"), weights(teacher, "killed"))
+
+
+def test_a_run_stopped_halfway_goes_on_as_if_it_had_not(data: Path, teacher: Path) -> None:
+    # --niter_decay is at its end either way: only the learning rate of the last epochs may differ
+    run(data, teacher, "half", "--niter", "3", "--niter_decay", "0")
+    assert checkpoints.load(teacher / "half", flag="--resume").step == 3
+    run(data, teacher, "half", "--niter", "3", "--niter_decay", "3", "--resume")
+    assert_same_bits(weights(teacher, "teacher"), weights(teacher, "half"))
+
+
+def test_a_finished_run_resumed_changes_nothing(data: Path, teacher: Path) -> None:
+    before = weights(teacher, "teacher")
+    run(data, teacher, "teacher", "--resume")
+    assert_same_bits(before, weights(teacher, "teacher"))
+
+
+def test_minutes_end_a_run_with_a_save(data: Path, teacher: Path) -> None:
+    training = run(data, teacher, "short", "--max_minutes", "0.000001")
+    assert training.step == 1
+    assert checkpoints.load(teacher / "short", flag="--resume").step == 1
+
+
+@pytest.mark.slow
+def test_the_three_stages_chain_by_checkpoint(data: Path, teacher: Path) -> None:
+    given = ["--teacher", str(teacher / "teacher")]
+    skd = run(data, teacher, "skd", "--stage", "skd", *STUDENT, *given, "--init", str(teacher / "teacher"))
+    # the student's width is that of its --init, whatever the flags say
+    tkd = run(data, teacher, "tkd", "--stage", "tkd", *STUDENT, *given, "--init", str(teacher / "skd"), "--ngf", "9")
+    assert tkd.config.generator == skd.config.generator
+    for name, rows in (("skd", {"kd_pixel"}), ("tkd", {"kd_local_pixel", "kd_global"})):
+        logged = json.loads((teacher / name / "loss_log.jsonl").read_text().splitlines()[-1])
+        assert rows <= set(logged)
+    assert "temporal differences" in " ".join(checkpoints.load(teacher / "tkd", flag="--init").facts["made_of"])
+
+
+def test_a_single_image_generator_can_be_trained(data: Path, teacher: Path) -> None:
+    run(data, teacher, "single", "--stage", "first_frame", "--netG", "global", "--niter", "1", "--niter_decay", "0")
+    assert checkpoints.load(teacher / "single", flag="--checkpoint").config.generator.netG == "global"
+
+
+def test_first_frames_can_be_learned(data: Path, teacher: Path) -> None:
+    run(data, teacher, "first", "--no_first_img", "--niter", "1", "--niter_decay", "0")
+    logged = json.loads((teacher / "first" / "loss_log.jsonl").read_text().splitlines()[-1])
+    assert "W" in logged
+
+
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_mixed_precision_trains_to_finite_weights(data: Path, teacher: Path, precision: str) -> None:
+    run(data, teacher, precision, "--amp", precision, "--niter", "1", "--niter_decay", "0")
+    assert all(torch.isfinite(value).all() for value in weights(teacher, precision).values())
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (["--name", "teacher"], "teacher/latest exists: add --resume"),
+        (["--name", "teacher", "--resume", "--lr", "0.1"], "started with --lr 0.0002, found 0.1"),
+        (["--stage", "skd", *STUDENT, "--teacher", "nowhere"], "--teacher nowhere: expected a checkpoint"),
+        (["--dataroot", "nowhere"], "nowhere"),
+        (["--resize_or_crop", "squeeze"], "squeeze"),
+        (["--device", "cuda:77"], "--device cuda:77"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_trained(data: Path, teacher: Path, more: list[str], expected: str) -> None:
+    before = weights(teacher, "teacher")
+    with pytest.raises(UserError) as caught:
+        run(data, teacher, "mistake", *more)
+    assert expected in str(caught.value)
+    assert not (teacher / "mistake" / "latest").exists()
+    assert_same_bits(before, weights(teacher, "teacher"))
+
+
+def test_a_teacher_that_saw_other_data_is_refused(data: Path, teacher: Path) -> None:
+    given = ["--stage", "skd", *STUDENT, "--teacher", str(teacher / "teacher")]
+    with pytest.raises(UserError, match="--loadSize 32, found 64"):
+        run(data, teacher, "mistake", *given, "--loadSize", "64")
+
+
+def test_sequences_too_short_for_a_stage_are_refused(data: Path, teacher: Path, tmp_path: Path) -> None:
+    short = write_tiny_face(tmp_path, phase="train", num_frames=4)
+    given = ["--stage", "tkd", *STUDENT, "--teacher", str(teacher / "teacher"), "--init", str(teacher / "student")]
+    brief = ["--niter", "1", "--niter_decay", "0"]
+    run(data, teacher, "student", "--stage", "skd", *STUDENT, "--teacher", str(teacher / "teacher"), *brief)
+    with pytest.raises(UserError, match="at least 5 frames for --stage tkd, the longest has 4"):
+        run(short, teacher, "mistake", *given)
+
+
+def test_a_part_time_student_starts_from_a_low_demand_generator(data: Path, teacher: Path) -> None:
+    given = ["--stage", "tkd", *STUDENT, "--teacher", str(teacher / "teacher"), "--init", str(teacher / "teacher")]
+    with pytest.raises(UserError, match="expected the generator of --stage skd"):
+        run(data, teacher, "mistake", *given)
+
+
+def test_the_program_ends_a_mistake_with_one_line_and_code_2() -> None:
+    done = subprocess.run([sys.executable, "train.py", "--loadsize", "64"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "error: unknown flag --loadsize; did you mean --loadSize?\n"

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from util.errors import UserError, run_program
+from util.files import folder_beside, write_json, write_text, written_beside
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.txt"
+    write_text(path, "first")
+    with pytest.raises(RuntimeError), written_beside(path) as scratch:
+        scratch.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "first"
+    assert [one.name for one in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    for text in ("first", "second"):
+        with folder_beside(folder, sign="sign") as scratch:
+            write_text(scratch / "sign", text)
+    with pytest.raises(RuntimeError), folder_beside(folder, sign="sign") as scratch:
+        write_text(scratch / "sign", "half")
+        raise RuntimeError
+    assert (folder / "sign").read_text() == "second"
+    assert [one.name for one in tmp_path.iterdir()] == ["results"]
+
+
+def test_somebody_elses_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    write_json(tmp_path / "photos" / "mine.json", {})
+    with pytest.raises(UserError, match="photos: expected a folder of results"), folder_beside(
+        tmp_path / "photos", sign="summary.json"
+    ):
+        raise AssertionError("not reached")
+    assert (tmp_path / "photos" / "mine.json").is_file()
+
+
+def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def program() -> None:
+        raise UserError("there is no such flag")
+
+    with pytest.raises(SystemExit) as caught:
+        run_program(program, debug=False)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "error: there is no such flag\n"
+    with pytest.raises(UserError):
+        run_program(program, debug=True)
