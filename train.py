@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from data.build import build_clips
-from data.clips import Clip, FaceClips, RequestSampler, collate_clips
+from data.clips import Clip, FaceClips, RequestSampler, collate_clips, use_one_thread
 from models.build import build_stage, load_generator
 from models.generator import CompositeGenerator
 from models.losses import LossTable
@@ -275,9 +276,23 @@ def clip_loader(training: Training) -> DataLoader[Clip]:
         batch_sampler=sampler,
         collate_fn=collate_clips,
         num_workers=workers,
+        worker_init_fn=use_one_thread,
         persistent_workers=workers > 0,
         pin_memory=training.device.type == "cuda",
     )
+
+
+def next_clip(clips: Iterator[Clip]) -> Clip:
+    """The next clip; a mistake of the user that a loading process met is told in its own words.
+
+    Raises:
+        UserError: when a file is broken.
+    """
+    try:
+        return next(clips)
+    except UserError as error:
+        # torch puts the process and its traceback before the message
+        raise UserError(str(error).strip().splitlines()[-1].removeprefix("util.errors.UserError: ")) from None
 
 
 def update(training: Training, which: str, table: LossTable) -> None:
@@ -364,7 +379,7 @@ def train(training: Training, log: TrainingLog) -> None:
     while training.step < training.schedule.num_steps and not is_late(training):
         started = time.monotonic()
         factor = set_learning_rate(training)
-        lesson, rollout = train_on(training, next(clips).to(training.device), log)
+        lesson, rollout = train_on(training, next_clip(clips).to(training.device), log)
         training.step += 1
         training.seconds += time.monotonic() - started
         log.advance()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -152,10 +153,13 @@ class FaceClips(Dataset[Clip]):
         semantics, images = [], []
         for index in indices:
             points, picture = frames.points(index), frames.picture(index, size=size)
-            assert picture is not None  # training data has pictures: face_files saw to it
+            background = frames.background(index, size=size, encoder=self.encoder)
+            assert picture is not None and background is not None  # face_files saw to it that there are pictures
             if matrix is not None:
-                points, picture = moved_points(points, matrix), moved_frame(picture, matrix)
-            semantics.append(self.encoder.encode(points, placement=placement, size=size, picture=picture))
+                points, picture = moved_points(points, matrix), moved_frame(picture, matrix, filter="bilinear")
+                # moved like the picture, not found in it again: Canny takes half as long as all the rest
+                background = moved_frame(background, matrix, filter="nearest")
+            semantics.append(self.encoder.encode(points, placement=placement, size=size, background=background))
             images.append(signed(placement.of_frame(picture, filter="bicubic")))
         return Clip(
             semantic=torch.stack(semantics)[None],
@@ -194,6 +198,11 @@ def collate_clips(clips: list[Clip]) -> Clip:
         index=torch.cat([clip.index for clip in clips]),
         names=[name for clip in clips for name in clip.names],
     )
+
+
+def use_one_thread(worker: int) -> None:
+    """What a loader's worker process does first (``worker_init_fn``): OpenCV's threads do not survive a fork."""
+    cv2.setNumThreads(0)
 
 
 class RequestSampler(Sampler[list[ClipRequest]]):

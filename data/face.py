@@ -55,8 +55,6 @@ _PIECES, _PIECE_OWNERS = _pieces()
 
 # Distances are stored as a third of them: 0..765 pixels in a byte.
 PIXELS_PER_STEP = 3
-# How far around the cut Canny looks for edges: whole frames of large videos would cost many times as much.
-MARGIN = 32
 
 
 def read_landmarks(path: Path) -> np.ndarray:
@@ -158,8 +156,22 @@ class FaceEncoder:
         """15, or 1 without distance maps."""
         return 1 + len(FACE_CURVES) if self.with_distance_maps else 1
 
+    def background(self, picture: np.ndarray) -> np.ndarray:
+        """Canny's edges of a whole frame, 0 or 255, for ``encode``; they depend on no crop and can be kept.
+
+        Args:
+            picture: the frame, uint8 [H, W, 3].
+
+        Returns:
+            uint8 [H, W]; all 0 where this encoder draws no such edges.
+        """
+        if not self.with_canny_edges:
+            return np.zeros(picture.shape[:2], np.uint8)
+        grey = np.asarray(Image.fromarray(picture).convert("L"))
+        return canny_edges(grey).view(np.uint8) * np.uint8(255)
+
     def encode(
-        self, points: np.ndarray, *, placement: Placement, size: tuple[int, int], picture: np.ndarray | None
+        self, points: np.ndarray, *, placement: Placement, size: tuple[int, int], background: np.ndarray | None
     ) -> Tensor:
         """Draw one frame in its own pixels, then cut and resize it as ``placement`` says.
 
@@ -170,7 +182,7 @@ class FaceEncoder:
             points: [68, 2] (x, y).
             placement: the transform of the clip.
             size: height and width of the frame.
-            picture: the frame, uint8 [H, W, 3], for the edges of its background; None: no such edges.
+            background: edges of the frame, uint8 [H, W], of which those outside the face are drawn; None: no picture.
 
         Returns:
             float32 [num_channels, *placement.size] in 0..1.
@@ -181,8 +193,8 @@ class FaceEncoder:
         curves = _drawn_curves(with_forehead(points), height=height, width=width)
         planes = np.zeros((self.num_channels, box.height, box.width), np.uint8)
         inside = planes[:, area.top - box.top : area.bottom - box.top, area.left - box.left : area.right - box.left]
-        if picture is not None and self.with_canny_edges:
-            inside[0] = _background_edges(picture, points, area)
+        if background is not None:
+            inside[0] = cut(background, area) * (part_labels(points, area) == 0)
         for curve in curves:
             _set(inside[0], curve - (area.left, area.top), 255)
         if self.with_distance_maps:
@@ -215,17 +227,6 @@ def _tamed(pieces: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarr
     owners = np.concatenate((owners[~is_wild], owners[is_wild], owners[is_wild]))
     order = np.argsort(owners, kind="stable")
     return pieces[order], owners[order]
-
-
-def _background_edges(picture: np.ndarray, points: np.ndarray, area: Box) -> np.ndarray:
-    """Canny's edges in ``area``, 255 outside the face and 0 elsewhere, uint8 [H, W]."""
-    height, width = picture.shape[:2]
-    # an edge may owe its place to a stronger one not far outside
-    left, top, right, bottom = area
-    wide = Box(left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN).within(height=height, width=width)
-    grey = np.asarray(Image.fromarray(cut(picture, wide)).convert("L"))
-    edges = cut(canny_edges(grey), Box(left - wide.left, top - wide.top, right - wide.left, bottom - wide.top))
-    return (edges & (part_labels(points, area) == 0)).view(np.uint8) * np.uint8(255)
 
 
 def _set(plane: np.ndarray, pixels: np.ndarray, value: int) -> None:

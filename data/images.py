@@ -1,7 +1,7 @@
 """How does a picture file become an array, and an array a picture file, with an error that names the file?"""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import numpy as np
@@ -63,27 +63,27 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
 
 
 class ArrayCache:
-    """Arrays that were read from files, the least recently used forgotten first, bounded by their bytes.
+    """Arrays that take long to read, the least recently used forgotten first, bounded by their bytes.
 
-    Decoding a PNG takes longer than encoding its semantics: a dataset that fits is decoded once. Each worker process
-    of a loader has its own.
+    Decoding a PNG takes longer than all that follows: a dataset that fits is decoded once. Each worker process of a
+    loader has its own.
     """
 
     def __init__(self, *, max_bytes: int = 512 * 2**20) -> None:
         """Start empty; what is larger than ``max_bytes`` by itself is read anew each time."""
         self.max_bytes = max_bytes
         self.num_bytes = 0
-        self._arrays: OrderedDict[Path, np.ndarray] = OrderedDict()
+        self._arrays: OrderedDict[Hashable, np.ndarray] = OrderedDict()
 
-    def get(self, path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
-        """``read(path)``, or what it returned before; the array is shared, so it is made read-only."""
-        if path in self._arrays:
-            self._arrays.move_to_end(path)
-            return self._arrays[path]
-        array = read(path)
+    def get(self, key: Hashable, read: Callable[[], np.ndarray]) -> np.ndarray:
+        """``read()``, or what it returned before for ``key``; the array is shared, so it is made read-only."""
+        if key in self._arrays:
+            self._arrays.move_to_end(key)
+            return self._arrays[key]
+        array = read()
         array.flags.writeable = False
         if array.nbytes <= self.max_bytes:
-            self._arrays[path] = array
+            self._arrays[key] = array
             self.num_bytes += array.nbytes
         while self.num_bytes > self.max_bytes:
             _, oldest = self._arrays.popitem(last=False)

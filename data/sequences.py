@@ -26,7 +26,8 @@ class FaceFrames:
 
     def points(self, index: int) -> np.ndarray:
         """The landmarks of frame ``index``, float64 [68, 2], (x, y)."""
-        return self.cache.get(self.files.keypoints[index], read_landmarks)
+        path = self.files.keypoints[index]
+        return self.cache.get(path, lambda: read_landmarks(path))
 
     def picture(self, index: int, *, size: tuple[int, int]) -> np.ndarray | None:
         """Frame ``index``, uint8 [H, W, 3]; None where there is no real video.
@@ -37,11 +38,18 @@ class FaceFrames:
         if not self.files.images:
             return None
         path = self.files.images[index]
-        picture = self.cache.get(path, read_picture)
+        picture = self.cache.get(path, lambda: read_picture(path))
         if picture.shape[:2] != size:
             raise UserError(f"{path}: expected {size[1]} x {size[0]} pixels like the other frames of its sequence, "
                             f"found {picture.shape[1]} x {picture.shape[0]}; give the sequence one size")
         return picture
+
+    def background(self, index: int, *, size: tuple[int, int], encoder: FaceEncoder) -> np.ndarray | None:
+        """The edges of frame ``index`` that ``encoder`` draws, uint8 [H, W]; None where there is no real video."""
+        picture = self.picture(index, size=size)
+        if picture is None:
+            return None
+        return self.cache.get((self.files.images[index], "edges"), lambda: encoder.background(picture))
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of frame ``index``.
@@ -111,10 +119,11 @@ class FaceSequence:
         Raises:
             UserError: the frame's files are broken.
         """
-        picture = self._frames.picture(index, size=self._frame_size) if self._encoder.with_canny_edges else None
-        return self._encoder.encode(
-            self._frames.points(index), placement=self._placement, size=self._frame_size, picture=picture
-        )
+        size, encoder = self._frame_size, self._encoder
+        background = None
+        if encoder.with_canny_edges:
+            background = self._frames.background(index, size=size, encoder=encoder)
+        return encoder.encode(self._frames.points(index), placement=self._placement, size=size, background=background)
 
     def image(self, index: int) -> Tensor | None:
         """The real frame ``index``, float32 [3, H, W] in [-1, 1]; None where there is no real video.

@@ -201,7 +201,7 @@ def resize(planes: Tensor, size: tuple[int, int], *, filter: Filter) -> Tensor:
 
 def _interleaved(planes: Tensor) -> Tensor:
     """Planes [C, H, W] as [1, C, H, W] with the channels of a pixel side by side, which PyTorch resizes quickest."""
-    if len(planes) == 1:
+    if len(planes) == 1 or planes.stride(0) == 1:
         return planes[None]
     merged = cv2.merge([plane.numpy() for plane in planes])
     return torch.from_numpy(merged).permute(2, 0, 1)[None]
@@ -232,7 +232,8 @@ def moved_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def moved_frame(frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """``frame`` [H, W, C] moved by the affine ``matrix`` [2, 3]; its border is repeated into what becomes free."""
+def moved_frame(frame: np.ndarray, matrix: np.ndarray, *, filter: Literal["nearest", "bilinear"]) -> np.ndarray:
+    """``frame`` [H, W, C] or [H, W] moved by the affine ``matrix`` [2, 3]; its border is repeated outwards."""
     height, width = frame.shape[:2]
-    return cv2.warpAffine(frame, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    flags = cv2.INTER_NEAREST if filter == "nearest" else cv2.INTER_LINEAR
+    return cv2.warpAffine(frame, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)

@@ -222,11 +222,16 @@ def _pixel_grid(frame: Tensor) -> Tensor:
 
 def _sample_cubic(frame: Tensor, positions: Tensor) -> Tensor:
     """Cubic samples of ``frame`` [H, W, 3] at ``positions`` [H, W, 2], x then y in pixels; the border is repeated."""
-    if frame.device.type == "cpu":
-        # the kernel of grid_sample (a = -0.75), twice as fast, at positions rounded to 1/32 pixel
-        x, y = positions.numpy()[..., 0], positions.numpy()[..., 1]
-        maps = cv2.convertMaps(x, y, cv2.CV_16SC2)
-        return torch.from_numpy(cv2.remap(frame.numpy(), *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
+    if frame.device.type != "cpu":
+        return _sample_cubic_in_torch(frame, positions)
+    # the same kernel (a = -0.75), twice as fast, at positions rounded to 1/32 pixel
+    x, y = positions.numpy()[..., 0], positions.numpy()[..., 1]
+    maps = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return torch.from_numpy(cv2.remap(frame.numpy(), *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _sample_cubic_in_torch(frame: Tensor, positions: Tensor) -> Tensor:
+    """See ``_sample_cubic``; on any device, sides of at least 2 pixels."""
     height, width, _ = frame.shape
     normalised = positions * (2 / positions.new_tensor([width - 1, height - 1])) - 1
     sampled = F.grid_sample(frame.permute(2, 0, 1)[None], normalised[None], "bicubic", "border", align_corners=True)

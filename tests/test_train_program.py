@@ -68,7 +68,8 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(data: Path, t
     run(data, teacher, "again")
     assert_same_bits(weights(teacher, "teacher"), weights(teacher, "again"))
     run(data, teacher, "other", "--seed", "1", "--niter", "1", "--niter_decay", "0")
-    assert not torch.equal(*(weights(teacher, name)["generator.model_final_img.1.bias"] for name in ("teacher", "other")))
+    first, other = (weights(teacher, name)["generator.model_final_img.1.bias"] for name in ("teacher", "other"))
+    assert not torch.equal(first, other)
 
 
 @pytest.mark.slow
@@ -152,7 +153,9 @@ def test_mixed_precision_trains_to_finite_weights(data: Path, teacher: Path, pre
         (["--device", "cuda:77"], "--device cuda:77"),
     ],
 )
-def test_mistakes_are_named_before_anything_is_trained(data: Path, teacher: Path, more: list[str], expected: str) -> None:
+def test_mistakes_are_named_before_anything_is_trained(
+    data: Path, teacher: Path, more: list[str], expected: str
+) -> None:
     before = weights(teacher, "teacher")
     with pytest.raises(UserError) as caught:
         run(data, teacher, "mistake", *more)
@@ -180,6 +183,16 @@ def test_a_part_time_student_starts_from_a_low_demand_generator(data: Path, teac
     given = ["--stage", "tkd", *STUDENT, "--teacher", str(teacher / "teacher"), "--init", str(teacher / "teacher")]
     with pytest.raises(UserError, match="expected the generator of --stage skd"):
         run(data, teacher, "mistake", *given)
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_broken_picture_is_named_in_one_line_whoever_loads_it(teacher: Path, tmp_path: Path, workers: str) -> None:
+    broken = write_tiny_face(tmp_path, phase="train", num_frames=6)
+    for path in sorted((broken / "train_img" / "talk").iterdir())[1:]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError) as caught:
+        run(broken, teacher, "mistake", "--nThreads", workers)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_program_ends_a_mistake_with_one_line_and_code_2() -> None:

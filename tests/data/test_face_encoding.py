@@ -48,7 +48,7 @@ def test_crop_forehead_and_parts_equal_published_ones(frame: str) -> None:
 def test_face_curves_equal_published_ones_but_for_some_pixels(frame: str) -> None:
     points = golden(f"{frame}_points")
     whole = Geometry("none").place(Box(0, 0, 352, 288))
-    edges = FaceEncoder(with_distance_maps=False).encode(points, placement=whole, size=SIZE, picture=None)
+    edges = FaceEncoder(with_distance_maps=False).encode(points, placement=whole, size=SIZE, background=None)
     assert edges.shape == (1, 288, 352)
     assert (edges[0].numpy() * 255 != golden(f"{frame}_edges")).sum() <= CURVE_PIXELS
 
@@ -56,7 +56,7 @@ def test_face_curves_equal_published_ones_but_for_some_pixels(frame: str) -> Non
 @pytest.mark.parametrize("frame", FRAMES)
 def test_distance_maps_equal_published_ones_to_a_step(frame: str) -> None:
     points = golden(f"{frame}_points")
-    encoded = FaceEncoder().encode(points, placement=placed(points), size=SIZE, picture=None)
+    encoded = FaceEncoder().encode(points, placement=placed(points), size=SIZE, background=None)
     difference = np.abs(encoded[1:].numpy() * 255 - golden(f"{frame}_dist"))
     assert difference.max() <= 1.01
     assert difference.mean() <= 0.1
@@ -64,7 +64,9 @@ def test_distance_maps_equal_published_ones_to_a_step(frame: str) -> None:
 
 def test_fifteen_channels_equal_published_ones() -> None:
     points, picture = golden("v1_f0_points"), golden("v1_f0_img")
-    encoded = FaceEncoder().encode(points, placement=placed(points), size=SIZE, picture=picture).numpy()
+    encoder = FaceEncoder()
+    background = encoder.background(picture)
+    encoded = encoder.encode(points, placement=placed(points), size=SIZE, background=background).numpy()
     difference = np.abs(encoded - golden("v1_f0_A15")) * 255
     assert encoded.shape == (15, 64, 64)
     assert difference[1:].max() <= 1.01
@@ -87,8 +89,8 @@ def test_number_of_channels() -> None:
 
 def test_mirrored_encoding_is_the_mirror_with_left_and_right_curves_swapped() -> None:
     points = golden("v1_f0_points")
-    plain = FaceEncoder().encode(points, placement=placed(points), size=SIZE, picture=None)
-    mirrored = FaceEncoder().encode(points, placement=placed(points, is_mirrored=True), size=SIZE, picture=None)
+    plain = FaceEncoder().encode(points, placement=placed(points), size=SIZE, background=None)
+    mirrored = FaceEncoder().encode(points, placement=placed(points, is_mirrored=True), size=SIZE, background=None)
     assert torch.equal(mirrored[0], plain[0].flip(-1))
     brows, mouth = (2, 3), (11, 12, 13, 14)
     assert torch.equal(mirrored[list(brows)], plain[list(reversed(brows))].flip(-1))
@@ -102,28 +104,28 @@ def test_mirrored_encoding_is_that_of_landmarks_found_in_the_mirror() -> None:
     in_mirror = np.column_stack((352 - points[:, 0], points[:, 1]))[swap]
     whole = Box(0, 0, 352, 288)
     encoder, geometry = FaceEncoder(), Geometry("none")
-    expected = encoder.encode(in_mirror, placement=geometry.place(whole), size=SIZE, picture=None)
-    got = encoder.encode(points, placement=geometry.place(whole, is_mirrored=True), size=SIZE, picture=None)
+    expected = encoder.encode(in_mirror, placement=geometry.place(whole), size=SIZE, background=None)
+    got = encoder.encode(points, placement=geometry.place(whole, is_mirrored=True), size=SIZE, background=None)
     # the brush is a pixel off centre, 3 pixels are one step
     assert (got[1:] - expected[1:]).abs().max() * 255 <= 1.01
 
 
 def test_distances_are_zero_outside_the_frame_and_growing_inside() -> None:
     points = golden("v0_f0_points")
-    encoded = FaceEncoder().encode(points, placement=placed(points), size=SIZE, picture=None)
+    encoded = FaceEncoder().encode(points, placement=placed(points), size=SIZE, background=None)
     assert (encoded[:, :4] == 0).all()  # the crop begins 22 rows above the frame
     assert (encoded[1:, 6:, :] > 0).float().mean() > 0.9
 
 
-def test_background_edges_need_a_picture_and_spare_the_face() -> None:
+def test_background_edges_are_optional_and_spare_the_face() -> None:
     points, picture = golden("v1_f0_points"), golden("v1_f0_img")
     whole = Geometry("none").place(Box(0, 0, 352, 288))
-    bare, full, without = (
-        encoder.encode(points, placement=whole, size=SIZE, picture=shown)[0]
-        for encoder, shown in ((FaceEncoder(), None), (FaceEncoder(), picture),
-                               (FaceEncoder(with_canny_edges=False), picture))
-    )
-    assert torch.equal(bare, without)
+
+    def edges(background: np.ndarray | None) -> torch.Tensor:
+        return FaceEncoder().encode(points, placement=whole, size=SIZE, background=background)[0]
+
+    bare, full = edges(None), edges(FaceEncoder().background(picture))
+    assert torch.equal(bare, edges(FaceEncoder(with_canny_edges=False).background(picture)))
     face = torch.from_numpy(part_labels(points, Box(0, 0, 352, 288)) > 0)
     assert torch.equal(full[face], bare[face])
     assert (full > bare).sum() > 1000
@@ -132,7 +134,7 @@ def test_background_edges_need_a_picture_and_spare_the_face() -> None:
 def test_coinciding_landmarks_of_an_eye_are_far_everywhere() -> None:
     points = synthetic_points(center=(176.0, 150.0), width=120)
     points[36:42] = points[36]
-    encoded = FaceEncoder().encode(points, placement=placed(points), size=SIZE, picture=None)
+    encoded = FaceEncoder().encode(points, placement=placed(points), size=SIZE, background=None)
     assert (encoded[7:9] > 0.5).float().mean() > 0.5
     assert torch.isfinite(encoded).all()
 

@@ -110,7 +110,7 @@ def test_affine_moves_points_and_picture_alike(seed: int) -> None:
     x, y = point.astype(int)
     frame[y - 1 : y + 2, x - 1 : x + 2] = 255
     matrix = random_affine(rng, strength=1, box=Box(0, 0, 100, 100))
-    moved = moved_frame(frame, matrix)[..., 0].astype(float)
+    moved = moved_frame(frame, matrix, filter="bilinear")[..., 0].astype(float)
     rows, columns = np.mgrid[:100, :100]
     found = np.array([(columns * moved).sum(), (rows * moved).sum()]) / moved.sum()
     np.testing.assert_allclose(found, moved_points(point[None], matrix)[0], atol=0.2)
@@ -124,4 +124,4 @@ def test_affine_of_strength_zero_is_identity() -> None:
 def test_affine_repeats_the_border() -> None:
     frame = np.full((20, 30, 3), 50, np.uint8)
     matrix = random_affine(np.random.default_rng(0), strength=2, box=Box(0, 0, 30, 20))
-    assert (moved_frame(frame, matrix) == 50).all()
+    assert (moved_frame(frame, matrix, filter="bilinear") == 50).all()

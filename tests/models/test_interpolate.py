@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.interpolate import Interpolator, fill_between, is_cut, make_interpolator
+from models.interpolate import (
+    Interpolator,
+    _sample_cubic,
+    _sample_cubic_in_torch,
+    fill_between,
+    is_cut,
+    make_interpolator,
+)
 from tests.golden import randn
 from util.video import read_video
 
@@ -166,6 +173,15 @@ def test_wrong_frames_and_times_are_refused(name: str) -> None:
     for time in (0.0, 1.0, -0.1):
         with pytest.raises(ValueError, match="between 0 and 1"):
             interpolate(frame, frame, [time])
+
+
+def test_cubic_sampling_is_the_same_by_opencv_and_by_torch() -> None:
+    frame = window(texture("sampling"), 5, 5).permute(1, 2, 0).contiguous()
+    positions = torch.from_numpy(randn("positions", (64, 80, 2))) * 40 + 35  # some outside
+    positions = (positions * 32).round() / 32
+    torch.testing.assert_close(
+        _sample_cubic(frame, positions), _sample_cubic_in_torch(frame, positions), atol=1e-4, rtol=0
+    )
 
 
 def sample_video() -> list[Tensor]:
