@@ -212,8 +212,8 @@ def assemble(config: TrainConfig) -> tuple[Training, list[str]]:
     stage, described = build_stage(config, semantic_channels=dataset.encoder.num_channels, teacher=teacher)
     for module in (stage.generator, stage.critics, stage.perceptual, teacher):
         if module is not None:
-            layout = torch.channels_last if config.run.channels_last else torch.contiguous_format
-            module.to(device=device, memory_format=layout)
+            module.to(device)
+            module.to(memory_format=torch.channels_last if config.run.channels_last else torch.contiguous_format)
     training = Training(
         config=config,
         device=device,

@@ -116,12 +116,16 @@ class FaceClips(Dataset[Clip]):
     def _check_lengths(self, folder: Path) -> None:
         short = [frames for frames in self._sequences if len(frames) < MIN_FRAMES]
         if short:
-            raise UserError(f"{folder / short[0].files.name}: expected at least {MIN_FRAMES} frames to train on, found "
-                            f"{len(short[0])} ({len(short)} of {len(self._sequences)} sequences are too short); remove "
-                            "them from the training set")
+            raise UserError(
+                f"{folder / short[0].files.name}: expected at least {MIN_FRAMES} frames to train on, found "
+                f"{len(short[0])} ({len(short)} of {len(self._sequences)} sequences are too short); remove "
+                "them from the training set"
+            )
         lengths = [len(frames) for frames in self._sequences]
-        print(f"{folder}: {len(lengths)} sequences of {min(lengths)} to {max(lengths)} frames, {sum(lengths)} in all, "
-              "none too short")
+        print(
+            f"{folder}: {len(lengths)} sequences of {min(lengths)} to {max(lengths)} frames, {sum(lengths)} in all, "
+            "none too short"
+        )
 
     def __len__(self) -> int:
         """Number of sequences."""
@@ -188,8 +192,10 @@ def collate_clips(clips: list[Clip]) -> Clip:
     """
     shapes = {tuple(clip.semantic.shape[1:]) for clip in clips}
     if len(shapes) != 1:
-        raise ValueError(f"expected clips of one shape [T, C, H, W] in a batch, got {sorted(shapes)}; choose a "
-                         "--resize_or_crop that gives one size, or --batchSize 1")
+        raise ValueError(
+            f"expected clips of one shape [T, C, H, W] in a batch, got {sorted(shapes)}; choose a "
+            "--resize_or_crop that gives one size, or --batchSize 1"
+        )
     foregrounds = [clip.foreground for clip in clips if clip.foreground is not None]
     return Clip(
         semantic=torch.cat([clip.semantic for clip in clips]),
@@ -208,9 +214,7 @@ def use_one_thread(worker: int) -> None:
 class RequestSampler(Sampler[list[ClipRequest]]):
     """The batches of a training run, a loader's ``batch_sampler``: resuming means to begin at a later step."""
 
-    def __init__(
-        self, *, first_step: int, num_steps: int, batch_size: int, clip_frames: Callable[[int], int]
-    ) -> None:
+    def __init__(self, *, first_step: int, num_steps: int, batch_size: int, clip_frames: Callable[[int], int]) -> None:
         """Plan the steps ``first_step`` .. ``num_steps`` - 1.
 
         Args:

@@ -36,7 +36,6 @@ FACE_CURVES = tuple(curve for part in FACE_PARTS for curve in part)
 _MIRRORED_CURVES = (0, 2, 1, 5, 4, 3, 8, 9, 6, 7, 10, 11, 12, 13)
 
 
-
 def _pieces() -> tuple[np.ndarray, np.ndarray]:
     """The curves in pieces of three landmarks that share their ends, [S, 3], and the curve of each piece, [S].
 
@@ -66,8 +65,9 @@ def read_landmarks(path: Path) -> np.ndarray:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError as error:
-        raise UserError(f"{path}: expected {NUM_LANDMARKS} lines x,y, found no file; make it with "
-                        "`python -m data.prepare face`") from error
+        raise UserError(
+            f"{path}: expected {NUM_LANDMARKS} lines x,y, found no file; make it with `python -m data.prepare face`"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: expected {NUM_LANDMARKS} lines x,y, but it cannot be read ({error})") from error
     lines = [line for line in lines if line.strip()]
@@ -80,8 +80,9 @@ def read_landmarks(path: Path) -> np.ndarray:
         except ValueError:
             points[number] = np.nan
         if not np.isfinite(points[number]).all():
-            raise UserError(f"{path}: expected x,y in line {number + 1}, found {line.strip()[:40]!r}; make the file "
-                            "again")
+            raise UserError(
+                f"{path}: expected x,y in line {number + 1}, found {line.strip()[:40]!r}; make the file again"
+            )
     return points
 
 

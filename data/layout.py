@@ -55,22 +55,27 @@ def face_files(root: Path, *, phase: str, needs_images: bool) -> list[FaceFiles]
     if needs_images or image_root.is_dir():
         image_folders = {folder.name: folder for folder in _folders(image_root, "one folder of pictures a sequence")}
     for name in sorted(image_folders.keys() - {folder.name for folder in keypoint_folders}):
-        raise UserError(f"{keypoint_root / name}: expected the landmarks of {image_folders[name]}, found no folder; "
-                        "make them with `python -m data.prepare face`, or remove the pictures")
+        raise UserError(
+            f"{keypoint_root / name}: expected the landmarks of {image_folders[name]}, found no folder; "
+            "make them with `python -m data.prepare face`, or remove the pictures"
+        )
     return [_sequence(folder, image_root / folder.name, needs_images=needs_images) for folder in keypoint_folders]
 
 
 def _sequence(keypoint_folder: Path, image_folder: Path, *, needs_images: bool) -> FaceFiles:
     keypoints = _files(keypoint_folder, (".txt",))
     if not keypoints:
-        raise UserError(f"{keypoint_folder}: expected landmark files *.txt, found none; remove the empty folder "
-                        "or make them with `python -m data.prepare face`")
+        raise UserError(
+            f"{keypoint_folder}: expected landmark files *.txt, found none; remove the empty folder "
+            "or make them with `python -m data.prepare face`"
+        )
     images = _files(image_folder, PICTURE_SUFFIXES) if image_folder.is_dir() else []
     if images:
         _check_pairs(keypoints, images)
     elif needs_images:
-        raise UserError(f"{image_folder}: expected the pictures of {keypoint_folder}, found none; add them or remove "
-                        "the landmarks")
+        raise UserError(
+            f"{image_folder}: expected the pictures of {keypoint_folder}, found none; add them or remove the landmarks"
+        )
     return FaceFiles(keypoint_folder.name, keypoints, images, _read_facts(image_folder, keypoint_folder))
 
 
@@ -87,13 +92,15 @@ def _check_pairs(keypoints: list[Path], images: list[Path]) -> None:
     for path in images:
         if path.stem not in with_keypoints:
             missing = keypoints[0].with_name(f"{path.stem}.txt")
-            raise UserError(f"{missing}: expected the landmarks of {path}, found no file ({counts}); add it or remove "
-                            "the picture")
+            raise UserError(
+                f"{missing}: expected the landmarks of {path}, found no file ({counts}); add it or remove the picture"
+            )
     for path in keypoints:
         if path.stem not in with_image:
             missing = images[0].with_name(path.stem + images[0].suffix)
-            raise UserError(f"{missing}: expected the picture of {path}, found no file ({counts}); add it or remove "
-                            "the landmarks")
+            raise UserError(
+                f"{missing}: expected the picture of {path}, found no file ({counts}); add it or remove the landmarks"
+            )
 
 
 def _read_facts(*folders: Path) -> VideoFacts:
@@ -106,8 +113,10 @@ def _read_facts(*folders: Path) -> VideoFacts:
         rate = float(facts.get("frames_per_second", DEFAULT_FRAMES_PER_SECOND))
         size = (int(facts["height"]), int(facts["width"])) if "height" in facts else None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f'{path}: expected {{"frames_per_second": 25, "height": 432, "width": 528}}, found something '
-                        f"else ({error}); mend or remove it") from error
+        raise UserError(
+            f'{path}: expected {{"frames_per_second": 25, "height": 432, "width": 528}}, found something '
+            f"else ({error}); mend or remove it"
+        ) from error
     if not 0 < rate < float("inf") or size is not None and min(size) < 1:
         raise UserError(f"{path}: expected a positive rate and size, found {rate} and {size}; mend or remove it")
     return VideoFacts(rate, size)

@@ -40,8 +40,10 @@ class FaceFrames:
         path = self.files.images[index]
         picture = self.cache.get(path, lambda: read_picture(path))
         if picture.shape[:2] != size:
-            raise UserError(f"{path}: expected {size[1]} x {size[0]} pixels like the other frames of its sequence, "
-                            f"found {picture.shape[1]} x {picture.shape[0]}; give the sequence one size")
+            raise UserError(
+                f"{path}: expected {size[1]} x {size[0]} pixels like the other frames of its sequence, "
+                f"found {picture.shape[1]} x {picture.shape[0]}; give the sequence one size"
+            )
         return picture
 
     def background(self, index: int, *, size: tuple[int, int], encoder: FaceEncoder) -> np.ndarray | None:

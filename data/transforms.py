@@ -99,8 +99,10 @@ class Geometry:
         """
         scale, crop = self._scale, self._crop
         if scale not in SCALES or (crop is not None and crop not in CROPS):
-            raise UserError(f"--resize_or_crop {self.resize_or_crop}: expected a scale ({', '.join(SCALES)}), crop, or "
-                            f"<scale>_and_<crop> with a crop of {', '.join(CROPS)}")
+            raise UserError(
+                f"--resize_or_crop {self.resize_or_crop}: expected a scale ({', '.join(SCALES)}), crop, or "
+                f"<scale>_and_<crop> with a crop of {', '.join(CROPS)}"
+            )
         if min(self.load_size, self.fine_size) < 32:
             raise UserError(f"--loadSize {self.load_size} --fineSize {self.fine_size}: expected at least 32 pixels")
 
@@ -133,8 +135,10 @@ class Geometry:
         else:
             crop = self._drawn_crop(box, height, width, rng)
         if min(height, width, crop.height, crop.width) < 1:
-            raise UserError(f"--resize_or_crop {self.resize_or_crop} --loadSize {self.load_size}: expected frames of a "
-                            f"usual shape, found {box.width} x {box.height}, of which nothing would remain")
+            raise UserError(
+                f"--resize_or_crop {self.resize_or_crop} --loadSize {self.load_size}: expected frames of a "
+                f"usual shape, found {box.width} x {box.height}, of which nothing would remain"
+            )
         return Placement(box, (height, width), crop, is_mirrored)
 
     def _scaled(self, height: int, width: int, rng: np.random.Generator | None) -> tuple[int, int]:

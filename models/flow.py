@@ -1,6 +1,7 @@
 """Where did every pixel of a frame come from? Reference flow between two real frames, behind one interface."""
 
-from typing import Protocol
+import math
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -24,6 +25,21 @@ class FlowEstimator(Protocol):
         ...
 
 
+def make_search(preset: int, *, smallest_side: int) -> Any:
+    """OpenCV's dense inverse search for frames whose smallest side is at least 12 pixels.
+
+    Args:
+        preset: ``cv2.DISOPTICAL_FLOW_PRESET_*``.
+        smallest_side: of the frames. Patches must fit into the coarsest level: left to itself the search crashes on
+            long, low frames.
+    """
+    search = cv2.DISOpticalFlow_create(preset)  # type: ignore[attr-defined]
+    coarsest = int(math.log2(smallest_side / search.getPatchSize()))
+    search.setCoarsestScale(coarsest)
+    search.setFinestScale(min(search.getFinestScale(), 1, coarsest))
+    return search
+
+
 class DenseInverseSearch:
     """OpenCV's dense inverse search: needs no weights, runs on the CPU, the same at any number of threads."""
 
@@ -34,7 +50,7 @@ class DenseInverseSearch:
         """See ``FlowEstimator``; frames with a side below 12 pixels get zero flow."""
         if min(target.shape[-2:]) < self.smallest_side:
             return target.new_zeros(target.shape[0], 2, *target.shape[-2:])
-        estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
+        estimator = make_search(cv2.DISOPTICAL_FLOW_PRESET_FAST, smallest_side=min(target.shape[-2:]))
         pairs = zip(_gray(target), _gray(source), strict=True)
         flows = np.stack([estimator.calc(to, of, None) for to, of in pairs])
         return torch.from_numpy(flows).permute(0, 3, 1, 2).to(target.device, target.dtype).contiguous()

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.flow import make_search
 from models.warp import warp
 
 # OpenCV's dense inverse search refuses smaller frames; block search has nothing to find in them either
@@ -197,12 +198,8 @@ class DenseInverseSearch:
 
     def __call__(self, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
         """See ``FlowBothWays``; sides of at least 12 pixels."""
-        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
+        search = make_search(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, smallest_side=min(start.shape[:2]))
         search.setPatchStride(self.patch_stride)
-        # patches must fit into the coarsest level: left to itself the search crashes on long, low frames
-        coarsest = int(math.log2(min(start.shape[:2]) / search.getPatchSize()))
-        search.setCoarsestScale(coarsest)
-        search.setFinestScale(min(1, coarsest))
         search.setVariationalRefinementIterations(0)
         first, last = (_luma(frame).add(1).mul(127.5).round().to("cpu", torch.uint8).numpy() for frame in (start, end))
         forward, backward = search.calc(first, last, None), search.calc(last, first, None)

@@ -34,7 +34,7 @@ def run(data: Path, runs: Path, name: str, *more: str) -> train.Training:
 
 
 def weights(runs: Path, name: str, label: str = "latest") -> dict[str, torch.Tensor]:
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for file in sorted((runs / name / label).glob("*.safetensors")):
         found |= {f"{file.stem}.{key}": value for key, value in load_file(file).items()}
     assert found

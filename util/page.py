@@ -66,20 +66,34 @@ class Section:
     def __post_init__(self) -> None:
         """Refuse what could only be drawn wrong."""
         if self.num_frames < 1 or self.frames_per_second <= 0:
-            raise ValueError(f"section {self.name}: expected at least 1 frame and a rate above 0, "
-                             f"got {self.num_frames} and {self.frames_per_second}")
+            raise ValueError(
+                f"section {self.name}: expected at least 1 frame and a rate above 0, "
+                f"got {self.num_frames} and {self.frames_per_second}"
+            )
         outside = [frame for frame in self.key_frames if not 0 <= frame < self.num_frames]
         if outside or not 0 <= self.given_frames <= self.num_frames:
-            raise ValueError(f"section {self.name}: expected key-frames and given frames within {self.num_frames} "
-                             f"frames, got key-frames {outside} and {self.given_frames} given frames")
+            raise ValueError(
+                f"section {self.name}: expected key-frames and given frames within {self.num_frames} "
+                f"frames, got key-frames {outside} and {self.given_frames} given frames"
+            )
         for label, curve in self.curves.items():
             if len(curve) != self.num_frames:
-                raise ValueError(f"section {self.name}: expected {self.num_frames} values in the curve of {label}, "
-                                 f"got {len(curve)}")
+                raise ValueError(
+                    f"section {self.name}: expected {self.num_frames} values in the curve of {label}, got {len(curve)}"
+                )
 
 
-def write_page(path: Path, *, title: str, intro: str, sections: list[Section], table: list[dict[str, object]],
-               commands: list[str], notes: Sequence[str] = (), embed_limit: int = EMBED_LIMIT) -> None:
+def write_page(
+    path: Path,
+    *,
+    title: str,
+    intro: str,
+    sections: list[Section],
+    table: list[dict[str, object]],
+    commands: list[str],
+    notes: Sequence[str] = (),
+    embed_limit: int = EMBED_LIMIT,
+) -> None:
     """Write the result page: videos with one shared control, timelines, curves, numbers and commands.
 
     Args:
@@ -130,12 +144,14 @@ def write_page(path: Path, *, title: str, intro: str, sections: list[Section], t
 
 # ---- videos ----------------------------------------------------------------------------------------------------------
 
+
 def _embedded_bytes(paths: list[Path]) -> int:
     """How much longer base64 of these files makes a page; base64 writes 3 bytes as 4 letters."""
     for path in paths:
         if not path.is_file():
-            raise UserError(f"{path}: expected a video for the result page, found no such file; "
-                            "write the videos before the page")
+            raise UserError(
+                f"{path}: expected a video for the result page, found no such file; write the videos before the page"
+            )
     return sum(math.ceil(path.stat().st_size / 3) * 4 for path in paths)
 
 
@@ -151,17 +167,24 @@ def _where_videos_are(num_videos: int, is_embedded: bool) -> str:
         return "This page is one file and needs no network."
     if is_embedded:
         return "This page is one file: the videos are inside it, and it needs no network."
-    return ("The videos are too large to be inside this page: it links to the video files and finds them "
-            "only where they were written. Move the page together with them.")
+    return (
+        "The videos are too large to be inside this page: it links to the video files and finds them "
+        "only where they were written. Move the page together with them."
+    )
 
 
 def _section(section: Section, folder: Path | None) -> None:
     curves = {label: [_rounded(value) for value in curve] for label, curve in section.curves.items()}
     with tags.section(aria_label=f"Sequence {section.name}"):
-        player = tags.div(cls="player without-script", style=f"--frames: {section.num_frames}",
-                          data_frames=str(section.num_frames), data_rate=repr(float(section.frames_per_second)),
-                          data_given=str(section.given_frames), data_keys=json.dumps(sorted(set(section.key_frames))),
-                          data_curves=json.dumps(list(curves.values())))
+        player = tags.div(
+            cls="player without-script",
+            style=f"--frames: {section.num_frames}",
+            data_frames=str(section.num_frames),
+            data_rate=repr(float(section.frames_per_second)),
+            data_given=str(section.given_frames),
+            data_keys=json.dumps(sorted(set(section.key_frames))),
+            data_curves=json.dumps(list(curves.values())),
+        )
         with player:
             with tags.div(cls="heading"):
                 tags.h2(section.name)
@@ -169,8 +192,15 @@ def _section(section: Section, folder: Path | None) -> None:
             _videos(section, folder)
             _controls()
             with tags.div(cls="axis"):
-                tags.input_(cls="scrubber", type="range", min="0", max=str(section.num_frames - 1), step="1", value="0",
-                            aria_label="Frame")
+                tags.input_(
+                    cls="scrubber",
+                    type="range",
+                    min="0",
+                    max=str(section.num_frames - 1),
+                    step="1",
+                    value="0",
+                    aria_label="Frame",
+                )
                 _timeline(section)
             _timeline_legend(section)
             if curves:
@@ -204,8 +234,14 @@ def _videos(section: Section, folder: Path | None) -> None:
         for video in section.videos:
             with tags.figure():
                 # controls are for browsers without scripts: the script takes them away
-                tags.video(src=_video_source(video.path, folder), muted=True, playsinline=True, controls=True,
-                           preload="auto", aria_label=f"{video.label}, sequence {section.name}")
+                tags.video(
+                    src=_video_source(video.path, folder),
+                    muted=True,
+                    playsinline=True,
+                    controls=True,
+                    preload="auto",
+                    aria_label=f"{video.label}, sequence {section.name}",
+                )
                 with tags.figcaption():
                     if video.label in colours:
                         tags.span(cls="swatch", style=f"--colour: {colours[video.label]}")
@@ -306,6 +342,7 @@ def _timeline_legend(section: Section) -> None:
 
 # ---- curves ----------------------------------------------------------------------------------------------------------
 
+
 def _chart(section: Section, curves: dict[str, list[float | None]]) -> None:
     """PSNR per frame on the timeline's axis; a curve is broken where a frame has no value."""
     low, high, step = _decibel_axis([value for curve in curves.values() for value in curve if value is not None])
@@ -325,8 +362,10 @@ def _chart(section: Section, curves: dict[str, list[float | None]]) -> None:
                     for points in _unbroken(curve):
                         # a lone value is a line of no length: its round ends make a dot
                         points = points * 2 if len(points) == 1 else points
-                        svg.polyline(points=" ".join(f"{frame + 0.5:g},{height(value):.5g}" for frame, value in points),
-                                     style=f"--colour: {_colour(i)}")
+                        svg.polyline(
+                            points=" ".join(f"{frame + 0.5:g},{height(value):.5g}" for frame, value in points),
+                            style=f"--colour: {_colour(i)}",
+                        )
             _cursor(total)
         with tags.ul(cls="legend"):
             tags.li("PSNR per frame, dB", cls="quiet")
@@ -336,8 +375,10 @@ def _chart(section: Section, curves: dict[str, list[float | None]]) -> None:
                     tags.span(f"{label} ")
                     tags.output(MISSING)
         if any(value is not None and value > high for curve in curves.values() for value in curve):
-            tags.p(f"Values above {high} dB, of frames that are copies of the real ones, are drawn at the upper edge.",
-                   cls="quiet legend")
+            tags.p(
+                f"Values above {high} dB, of frames that are copies of the real ones, are drawn at the upper edge.",
+                cls="quiet legend",
+            )
 
 
 def _decibel_axis(values: list[float]) -> tuple[int, int, int]:
@@ -369,6 +410,7 @@ def _chart_in_words(curves: dict[str, list[float | None]]) -> str:
 
 
 # ---- numbers, commands, notes ----------------------------------------------------------------------------------------
+
 
 def _table(rows: list[dict[str, object]]) -> None:
     if not rows:

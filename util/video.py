@@ -62,8 +62,10 @@ def read_video(path: Path) -> Iterator[np.ndarray]:
                     yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
                     num_frames += 1
         except av.FFmpegError as error:
-            raise UserError(f"{path}: expected a whole video, but it is damaged after frame {num_frames} "
-                            f"({error.strerror}); copy the file again or re-encode it") from error
+            raise UserError(
+                f"{path}: expected a whole video, but it is damaged after frame {num_frames} "
+                f"({error.strerror}); copy the file again or re-encode it"
+            ) from error
     if num_frames == 0:
         raise UserError(f"{path}: expected a video, found no frame in it; copy the file again or re-encode it")
 

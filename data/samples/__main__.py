@@ -23,10 +23,20 @@ def build_parser() -> argparse.ArgumentParser:
         "face dataset: the first 96 frames to train on, the last 24 held out. Its landmarks come with this project. A "
         "second run finds what is there and only counts it.",
     )
-    face.add_argument("--out", type=Path, default=Path("datasets/face_sample"), metavar="DIR",
-                      help="the dataset's folder (default: datasets/face_sample)")
-    face.add_argument("--phase", nargs="+", choices=tuple(FACE_SPLIT), default=tuple(FACE_SPLIT),
-                      help="which parts to write (default: all)")
+    face.add_argument(
+        "--out",
+        type=Path,
+        default=Path("datasets/face_sample"),
+        metavar="DIR",
+        help="the dataset's folder (default: datasets/face_sample)",
+    )
+    face.add_argument(
+        "--phase",
+        nargs="+",
+        choices=tuple(FACE_SPLIT),
+        default=tuple(FACE_SPLIT),
+        help="which parts to write (default: all)",
+    )
     face.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 

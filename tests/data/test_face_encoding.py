@@ -99,8 +99,28 @@ def test_mirrored_encoding_is_the_mirror_with_left_and_right_curves_swapped() ->
 
 def test_mirrored_encoding_is_that_of_landmarks_found_in_the_mirror() -> None:
     points = np.round(synthetic_points(center=(176.0, 150.0), width=120))
-    swap = [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46,
-            39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)]
+    swap = [
+        *range(16, -1, -1),
+        *range(26, 16, -1),
+        *range(27, 31),
+        *range(35, 30, -1),
+        45,
+        44,
+        43,
+        42,
+        47,
+        46,
+        39,
+        38,
+        37,
+        36,
+        41,
+        40,
+        *range(54, 47, -1),
+        *range(59, 54, -1),
+        *range(64, 59, -1),
+        *range(67, 64, -1),
+    ]
     in_mirror = np.column_stack((352 - points[:, 0], points[:, 1]))[swap]
     whole = Box(0, 0, 352, 288)
     encoder, geometry = FaceEncoder(), Geometry("none")

@@ -12,8 +12,11 @@ def test_sequences_and_frames_come_in_order(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, lengths=(3, 4))
     first, second = face_files(tmp_path, phase="train", needs_images=True)
     assert (first.name, second.name) == ("s0", "s1")
-    assert [path.stem for path in second.images] == [path.stem for path in second.keypoints] == [
-        "00000", "00001", "00002", "00003"]
+    assert (
+        [path.stem for path in second.images]
+        == [path.stem for path in second.keypoints]
+        == ["00000", "00001", "00002", "00003"]
+    )
 
 
 def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
@@ -44,7 +47,7 @@ def test_two_naming_schemes_pair_by_order(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, lengths=(3,))
     for path in list((tmp_path / "train_img/s0").iterdir()):
         path.rename(path.with_name(f"frame_{path.name}"))
-    files, = face_files(tmp_path, phase="train", needs_images=True)
+    (files,) = face_files(tmp_path, phase="train", needs_images=True)
     assert files.images[2].name == "frame_00002.png" and files.keypoints[2].name == "00002.txt"
 
 

@@ -33,7 +33,7 @@ def test_sequences_of_one_two_and_three_frames_work(tmp_path: Path) -> None:
 
 def test_odd_sized_frames_work(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, phase="test", lengths=(2,), size=(101, 133))
-    one, = sequences(tmp_path)
+    (one,) = sequences(tmp_path)
     assert one.semantic(1).shape == (15, 64, 64)
 
 
@@ -49,14 +49,14 @@ def test_landmarks_without_video_work(tmp_path: Path) -> None:
 
 def test_landmarks_without_video_or_size_get_a_frame_around_the_face(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, phase="test", lengths=(2,), with_images=False)
-    one, = sequences(tmp_path)
+    (one,) = sequences(tmp_path)
     assert one.semantic(1).shape == (15, 64, 64)
     assert (one.semantic(0)[1:, 8:-8, 8:-8] > 0).float().mean() > 0.9
 
 
 def test_crop_stays_where_the_first_frame_put_it(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, phase="test", lengths=(6,), with_images=False)
-    one, = sequences(tmp_path)
+    (one,) = sequences(tmp_path)
     columns = [one.semantic(number)[0].sum(dim=0).nonzero().float().mean() for number in range(6)]
     # the face drifts by a pixel a frame; a crop for each frame would hold it still
     assert np.diff(columns).min() >= 0 and columns[-1] - columns[0] > 2
@@ -74,7 +74,7 @@ def test_truncated_picture_is_named(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, phase="test", lengths=(3,))
     path = tmp_path / "test_img/s0/00001.png"
     path.write_bytes(path.read_bytes()[:5000])
-    one, = sequences(tmp_path)
+    (one,) = sequences(tmp_path)
     with pytest.raises(UserError, match="00001.png"):
         one.image(1)
 
@@ -97,6 +97,6 @@ def test_landmarks_that_all_coincide_are_named(tmp_path: Path) -> None:
 def test_frame_of_another_size_is_named(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, phase="test", lengths=(3,))
     write_picture(tmp_path / "test_img/s0/00001.png", np.zeros((50, 50, 3), np.uint8))
-    one, = sequences(tmp_path)
+    (one,) = sequences(tmp_path)
     with pytest.raises(UserError, match="00001.png"):
         one.semantic(1)

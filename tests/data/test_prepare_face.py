@@ -36,7 +36,7 @@ def test_video_becomes_a_dataset_that_can_be_read(
 ) -> None:
     prepare_face(video, tmp_path / "data", phase="test", name="talk", find_landmarks=find_where_bright)
     assert "6 frames at 12 per second; face found in 5, 1 filled" in capsys.readouterr().out
-    one, = face_sequences(tmp_path / "data", encoder=FaceEncoder(), geometry=Geometry("scaleWidth", 64, 64))
+    (one,) = face_sequences(tmp_path / "data", encoder=FaceEncoder(), geometry=Geometry("scaleWidth", 64, 64))
     assert (one.name, one.num_frames, one.frames_per_second) == ("talk", 6, 12)
     assert one.semantic(2).shape == (15, 64, 64)
     folders = sorted(path.name for path in (tmp_path / "data").iterdir())
@@ -47,8 +47,18 @@ def test_video_becomes_a_dataset_that_can_be_read(
 
 
 def test_frames_and_size_can_be_chosen(video: Path, tmp_path: Path) -> None:
-    prepare_face(video, tmp_path / "data", phase="train", name="part", find_landmarks=find_where_bright, enlarge=2,
-                 first_frame=3, end_frame=5, frames_per_second=30, suffix=".jpg")
+    prepare_face(
+        video,
+        tmp_path / "data",
+        phase="train",
+        name="part",
+        find_landmarks=find_where_bright,
+        enlarge=2,
+        first_frame=3,
+        end_frame=5,
+        frames_per_second=30,
+        suffix=".jpg",
+    )
     images = sorted((tmp_path / "data/train_img/part").glob("*.jpg"))
     assert [path.name for path in images] == ["00000.jpg", "00001.jpg"]
     picture = read_picture(images[1])
@@ -58,8 +68,14 @@ def test_frames_and_size_can_be_chosen(video: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("first_frame", "complaint"), [(0, "expected a face"), (6, "expected frames 6:")])
 def test_failure_leaves_nothing(video: Path, tmp_path: Path, first_frame: int, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
-        prepare_face(video, tmp_path / "data", phase="train", name="talk", find_landmarks=lambda picture: None,
-                     first_frame=first_frame)
+        prepare_face(
+            video,
+            tmp_path / "data",
+            phase="train",
+            name="talk",
+            find_landmarks=lambda picture: None,
+            first_frame=first_frame,
+        )
     assert not (tmp_path / "data").exists()
 
 

@@ -23,7 +23,7 @@ def test_split_holds_out_the_end() -> None:
 
 def test_sample_is_written_once_and_then_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_face_sample(tmp_path, phases=("test",))
-    one, = face_sequences(tmp_path, encoder=FaceEncoder(), geometry=Geometry("scaleWidth", 128, 128))
+    (one,) = face_sequences(tmp_path, encoder=FaceEncoder(), geometry=Geometry("scaleWidth", 128, 128))
     assert (one.name, one.num_frames, round(one.frames_per_second, 2)) == ("carphone", 24, 29.97)
     semantic, image = one.semantic(23), one.image(23)
     assert semantic.shape == (15, 128, 128) and image is not None and image.std() > 0.3

@@ -40,6 +40,12 @@ def test_confidence_is_one_where_colours_agree_and_zero_where_they_do_not() -> N
     assert sure[..., :32].mean() < 0.05
 
 
+@pytest.mark.parametrize("size", [(12, 400), (13, 64), (400, 12), (12, 12)])
+def test_long_low_frames_have_finite_flow(size: tuple[int, int]) -> None:
+    frames = torch.rand(2, 1, 3, *size) * 2 - 1
+    assert torch.isfinite(DenseInverseSearch()(*frames)).all()
+
+
 def test_tiny_frames_have_zero_flow() -> None:
     assert DenseInverseSearch()(torch.rand(2, 3, 8, 40), torch.rand(2, 3, 8, 40)).abs().sum() == 0
 

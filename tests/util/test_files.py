@@ -31,8 +31,9 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_somebody_elses_folder_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     write_json(tmp_path / "photos" / "mine.json", {})
-    with pytest.raises(UserError, match="photos: expected a folder of results"), folder_beside(
-        tmp_path / "photos", sign="summary.json"
+    with (
+        pytest.raises(UserError, match="photos: expected a folder of results"),
+        folder_beside(tmp_path / "photos", sign="summary.json"),
     ):
         raise AssertionError("not reached")
     assert (tmp_path / "photos" / "mine.json").is_file()

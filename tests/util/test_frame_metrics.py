@@ -62,8 +62,9 @@ def test_ssim_is_skimage_s_on_luma() -> None:
     a = random_picture(2)
     b = np.clip(a + np.random.default_rng(3).normal(0, 20, a.shape), 0, 255).astype(np.uint8)
     luma = [0.299 * x[..., 0] + 0.587 * x[..., 1] + 0.114 * x[..., 2] for x in (a, b)]
-    expected = structural_similarity(*luma, data_range=255, gaussian_weights=True, sigma=1.5,
-                                     use_sample_covariance=False)
+    expected = structural_similarity(
+        *luma, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
     assert ssim(to_frame(a), to_frame(b)) == pytest.approx(expected, abs=1e-9)
 
 

@@ -20,8 +20,12 @@ FIGURES = {
 def build(task: str, *, is_student: bool) -> tuple[CompositeGenerator, tuple[Tensor, Tensor], dict[str, Tensor]]:
     height, width, channels, has_foreground = TASKS[task]
     with torch.device("meta"):
-        generator = CompositeGenerator(semantic_channels=channels, has_foreground=has_foreground,
-                                       block="mobile" if is_student else "residual", low_demand=is_student)
+        generator = CompositeGenerator(
+            semantic_channels=channels,
+            has_foreground=has_foreground,
+            block="mobile" if is_student else "residual",
+            low_demand=is_student,
+        )
         inputs = torch.empty(1, 3 * channels, height, width), torch.empty(1, 6, height, width)
         mask = {"foreground_mask": torch.empty(1, 1, height, width)} if has_foreground else {}
     return generator, inputs, mask

@@ -14,7 +14,7 @@ from util.errors import UserError
 from util.page import PageVideo, Section, write_page
 
 VOID = {"meta", "link", "input", "br", "img"}
-HOSTILE = '<script>alert("x")</script> & \'quoted\' </style>'
+HOSTILE = "<script>alert(\"x\")</script> & 'quoted' </style>"
 NO_ROWS: list[dict[str, object]] = []
 
 
@@ -64,15 +64,34 @@ def make_video(folder: Path, name: str = "clip.mp4", content: bytes = b"not real
     return path
 
 
-def make_section(*videos: PageVideo, name: str = "clip", num_frames: int = 4, key_frames: tuple[int, ...] = (0, 2, 3),
-                 given_frames: int = 1, curves: dict[str, list[float | None]] | None = None) -> Section:
+def make_section(
+    *videos: PageVideo,
+    name: str = "clip",
+    num_frames: int = 4,
+    key_frames: tuple[int, ...] = (0, 2, 3),
+    given_frames: int = 1,
+    curves: dict[str, list[float | None]] | None = None,
+) -> Section:
     return Section(name, list(videos), num_frames, 25.0, list(key_frames), given_frames, curves or {})
 
 
-def write(path: Path, *sections: Section, table: list[dict[str, object]] = NO_ROWS, text: str = "text",
-          embed_limit: int = 1000) -> Element:
-    write_page(path, title=text, intro=text, sections=list(sections), table=table, commands=[text], notes=[text],
-               embed_limit=embed_limit)
+def write(
+    path: Path,
+    *sections: Section,
+    table: list[dict[str, object]] = NO_ROWS,
+    text: str = "text",
+    embed_limit: int = 1000,
+) -> Element:
+    write_page(
+        path,
+        title=text,
+        intro=text,
+        sections=list(sections),
+        table=table,
+        commands=[text],
+        notes=[text],
+        embed_limit=embed_limit,
+    )
     return Tree(path.read_text(encoding="utf-8")).root
 
 
@@ -85,8 +104,13 @@ def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     page = write(tmp_path / "index.html", make_section(video, curves={"teacher": [None, 20.0, 21.0, 22.0]}))
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert not any(word in html for word in ("http:", "https:", "//cdn", "@import", "url("))
-    sources = [element.attributes[name] for tag in ("video", "link", "script", "img") for element in page.all(tag)
-               for name in ("src", "href") if name in element.attributes]
+    sources = [
+        element.attributes[name]
+        for tag in ("video", "link", "script", "img")
+        for element in page.all(tag)
+        for name in ("src", "href")
+        if name in element.attributes
+    ]
     assert sources and all(source.startswith("data:") for source in sources)
 
 
@@ -124,16 +148,29 @@ def test_commands_keep_their_lines(tmp_path: Path) -> None:
 
 
 def test_missing_values_are_dashes_and_columns_keep_their_order(tmp_path: Path) -> None:
-    page = write(tmp_path / "a.html", table=[{"name": "a", "fps": 9.876, "share": None},
-                                             {"name": "b", "gmacs": 1717.2, "share": math.nan, "frames": 12345}])
-    assert table_of(page) == [["name", "fps", "share", "gmacs", "frames"],
-                              ["a", "9.876", "–", "–", "–"], ["b", "–", "–", "1,717", "12,345"]]
+    page = write(
+        tmp_path / "a.html",
+        table=[
+            {"name": "a", "fps": 9.876, "share": None},
+            {"name": "b", "gmacs": 1717.2, "share": math.nan, "frames": 12345},
+        ],
+    )
+    assert table_of(page) == [
+        ["name", "fps", "share", "gmacs", "frames"],
+        ["a", "9.876", "–", "–", "–"],
+        ["b", "–", "–", "1,717", "12,345"],
+    ]
 
 
 def test_best_psnr_and_ssim_are_bold_and_nothing_else(tmp_path: Path) -> None:
-    page = write(tmp_path / "a.html", table=[{"name": "a", "PSNR dB": 24.612, "mean_ssim": 0.81, "fps": 99.0},
-                                             {"name": "b", "PSNR dB": 24.614, "mean_ssim": 0.80, "fps": 1.0},
-                                             {"name": "c", "PSNR dB": 9.5, "mean_ssim": None}])
+    page = write(
+        tmp_path / "a.html",
+        table=[
+            {"name": "a", "PSNR dB": 24.612, "mean_ssim": 0.81, "fps": 99.0},
+            {"name": "b", "PSNR dB": 24.614, "mean_ssim": 0.80, "fps": 1.0},
+            {"name": "c", "PSNR dB": 9.5, "mean_ssim": None},
+        ],
+    )
     assert [bold.text for bold in page.all("td") for bold in bold.all("b")] == ["24.61", "0.8100", "24.61"]
 
 
@@ -181,13 +218,16 @@ def test_controls_are_named_and_every_video_too(tmp_path: Path) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(num_frames=st.integers(1, 400), data=st.data())
-def test_any_sequence_makes_a_well_formed_page(num_frames: int, data: st.DataObject,
-                                               tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_sequence_makes_a_well_formed_page(
+    num_frames: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     frames = st.integers(0, num_frames - 1)
     section = make_section(
-        num_frames=num_frames, given_frames=data.draw(st.integers(0, num_frames)),
+        num_frames=num_frames,
+        given_frames=data.draw(st.integers(0, num_frames)),
         key_frames=tuple(data.draw(st.lists(frames, max_size=6))),
-        curves={"a": data.draw(st.lists(st.none() | st.floats(), min_size=num_frames, max_size=num_frames))})
+        curves={"a": data.draw(st.lists(st.none() | st.floats(), min_size=num_frames, max_size=num_frames))},
+    )
     page = write(tmp_path_factory.mktemp("page") / "a.html", section)
     values = json.loads(page.all("div", "player")[0].attributes["data-curves"])[0]
     assert len(values) == num_frames
@@ -200,8 +240,16 @@ def test_a_missing_video_is_a_user_error_and_leaves_no_page(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("wrong", [{"num_frames": 0}, {"key_frames": (4,)}, {"key_frames": (-1,)}, {"given_frames": 5},
-                                   {"curves": {"a": [1.0, 2.0]}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_frames": 0},
+        {"key_frames": (4,)},
+        {"key_frames": (-1,)},
+        {"given_frames": 5},
+        {"curves": {"a": [1.0, 2.0]}},
+    ],
+)
 def test_a_section_that_contradicts_itself_is_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match="section clip: expected"):
         make_section(**wrong)

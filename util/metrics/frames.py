@@ -56,8 +56,11 @@ def ssim(a: Tensor, b: Tensor) -> float:
     first, second = _pictures(a, b)
     if min(first.shape[:2]) < SSIM_WINDOW:
         raise ValueError(f"expected frames of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, got {first.shape[:2]}")
-    return float(structural_similarity(first @ LUMA, second @ LUMA, data_range=255.0, gaussian_weights=True,
-                                       sigma=1.5, use_sample_covariance=False))
+    return float(
+        structural_similarity(
+            first @ LUMA, second @ LUMA, data_range=255.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+    )
 
 
 def _pictures(a: Tensor, b: Tensor) -> tuple[np.ndarray, np.ndarray]:
