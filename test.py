@@ -1,6 +1,7 @@
 """Test: semantic video -> key-frames -> generator -> motion compensation -> frames, mp4, web page."""
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from models.interpolate import make_interpolator
 from models.keyframes import choose_keyframes, thumbnail
 from models.synthesizer import Synthesizer, draw_opening
 from options.cli import parse
-from options.config import TestConfig
+from options.config import DataConfig, TestConfig
 from util import checkpoint as checkpoints
 from util.checkpoint import Checkpoint
 from util.device import choose_device
@@ -66,6 +67,10 @@ def make_contestants(config: TestConfig, device: torch.device) -> list[Contestan
         engine = Synthesizer(generator, num_frames=num_frames, interpolator=interpolator, device=device)
         return Contestant(name, saved, engine, keyframes, config.keyframe_share)
 
+    if config.first_frame == "generated":
+        saved = checkpoints.load(config.checkpoint, flag="--checkpoint")
+        if not saved.config.schedule.no_first_img:
+            print(f"note: {saved.folder} was not trained with --no_first_img; its first frames will be poor")
     contestants = [contestant("fast", config.checkpoint, "--checkpoint", config.keyframes)]
     if config.student_all:
         contestants.append(contestant("student_all", config.checkpoint, "--checkpoint", "all"))
@@ -81,16 +86,19 @@ def make_contestants(config: TestConfig, device: torch.device) -> list[Contestan
 class Opening:
     """The first frames of a video, as ``--first_frame`` has them."""
 
-    def __init__(self, config: TestConfig, *, count: int, device: torch.device) -> None:
-        """Args: the options, how many frames the generator needs, and where to compute."""
+    def __init__(self, config: TestConfig, *, data: DataConfig, count: int, device: torch.device) -> None:
+        """Args: the options, how the generator's data is encoded, how many frames it needs, where to compute."""
         self.kind = config.first_frame
         self.count = count
         self.device = device
         self.generator: GlobalGenerator | None = None
         if config.single_checkpoint is not None:
-            generator = load_generator(checkpoints.load(config.single_checkpoint, flag="--single_checkpoint"))
+            saved = checkpoints.load(config.single_checkpoint, flag="--single_checkpoint")
+            generator = load_generator(saved)
             if not isinstance(generator, GlobalGenerator):
                 raise UserError(f"--single_checkpoint {config.single_checkpoint}: expected one of --stage first_frame")
+            if saved.config.data != data:
+                raise UserError(f"--single_checkpoint {config.single_checkpoint} encodes its data in another way")
             self.generator = generator
 
     def frames(self, sequence: FaceSequence) -> list[Tensor]:
@@ -127,6 +135,8 @@ def perform(
 ) -> dict[str, Take]:
     """All contestants' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
     frames = opening.frames(sequence)
+    for one in contestants:
+        one.engine.warm_up(sequence.semantic(0))
     keys = {one.name: choose(sequence, one, len(frames)) for one in contestants}
     takes: dict[str, Take] = {}
     for run in range(config.timing_runs):
@@ -153,19 +163,21 @@ def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
     """The mean of the training frames, [3, H, W]."""
     sequences = build_sequences(saved.config.data, root=Path(config.dataroot), phase="train")
     places = [(one, number) for one in sequences for number in range(one.num_frames)]
-    places = places[:: max(1, len(places) // MOST_FRAMES_OF_MEAN)]
-    images = [image for one, number in places if (image := one.image(number)) is not None]
-    if not images or len({image.shape for image in images}) > 1:
-        raise UserError(f"{config.dataroot}: --baselines needs training frames of one size; leave it out")
-    return torch.stack(images).mean(dim=0)
+    places = places[:: math.ceil(len(places) / MOST_FRAMES_OF_MEAN)]
+    total: Tensor | None = None
+    for one, number in places:
+        image = one.image(number)
+        if image is None or (total is not None and total.shape != image.shape):
+            raise UserError(f"{config.dataroot}: --baselines needs training frames of one size; leave it out")
+        total = image if total is None else total + image
+    assert total is not None
+    return total / len(places)
 
 
 def perform_baselines(
     sequence: FaceSequence, opening: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
 ) -> dict[str, Take]:
     """Takes of the two baselines that know nothing but the opening, or the training video."""
-    if not opening:
-        raise UserError("--baselines repeats the last given frame: it needs --first_frame real")
 
     def repeat(frame: Tensor) -> Iterator[Tensor]:
         yield from opening
@@ -227,16 +239,17 @@ def make_section(sequence: FaceSequence, takes: dict[str, Take], references: lis
 
 
 def lineage(path: str | None, *, seen: set[str]) -> list[str]:
-    """The commands that made a checkpoint and those it was made from, oldest first."""
-    if path is None or not Path(path).is_dir():
+    """The commands that made a checkpoint and those it was made from, oldest first; what is gone is left out."""
+    if path is None or path in seen:
         return []
-    saved = checkpoints.load(path, flag="checkpoint")
+    seen.add(path)
+    try:
+        saved = checkpoints.load(path, flag="checkpoint")
+    except UserError:
+        return []
     command = saved.facts.get("command")
     before = [*lineage(saved.config.run.teacher, seen=seen), *lineage(saved.config.run.init, seen=seen)]
-    if command is None or command in seen:
-        return before
-    seen.add(command)
-    return [*before, command]
+    return before if command is None or command in before else [*before, command]
 
 
 def summary_table(contestants: dict[str, dict[str, float]]) -> list[dict[str, object]]:
@@ -268,7 +281,7 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
         first_frame=config.start_frame,
         max_frames=config.max_frames or None,
     )[: config.how_many or None]
-    opening = Opening(config, count=saved.config.generator.n_frames_G - 1, device=device)
+    opening = Opening(config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device)
     mean_frame = mean_training_frame(config, saved) if config.baselines else None
     takes: dict[str, list[Take]] = {}
     sections: list[Section] = []
@@ -318,7 +331,8 @@ def write_results_page(config: TestConfig, summary: dict, sections: list[Section
             "PSNR and SSIM are means over the frames that were made; given frames are not counted.",
             "Frames a second: drawing and motion compensation, without reading, encoding and writing files; "
             f"median of {config.timing_runs} runs in turn.",
-            "GMACs: exact multiply-accumulates of the network per frame made; motion compensation is not counted.",
+            "GMACs: exact multiply-accumulates of the network per frame made; motion compensation and the generator of "
+            "--first_frame single are not counted.",
         ],
     )
 

@@ -136,6 +136,11 @@ class FaceClips(Dataset[Clip]):
         """Length of the longest sequence."""
         return max(len(frames) for frames in self._sequences)
 
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Height and width of the clips from the first sequence."""
+        return self.geometry.place(self._sequences[0].box(0)).size
+
     def num_fitting(self, num_frames: int) -> int:
         """How many sequences are at least ``num_frames`` long; the others give no clips of that length."""
         return sum(len(frames) >= num_frames for frames in self._sequences)

@@ -3,8 +3,10 @@
 Teacher and spatially low-demand student are two configurations of one class.
 """
 
+import math
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -105,6 +107,26 @@ class CompositeGenerator(nn.Module):
             self.indv_up = nn.Sequential(*decode(widths, normalise))
             self.indv_final = nn.Sequential(*conv7(widths[0], image_channels), nn.Tanh())
         initialise(self)
+
+    @torch.no_grad()
+    def begin_as_copy(self, *, raw_share: float = 0.05) -> None:
+        """Start training from a network that repeats the previous frame: no flow, and little of what is drawn.
+
+        Ours, for trainings too short to unlearn a random flow first; the published networks start at random.
+
+        Args:
+            raw_share: how much of the drawn image the blend shows at first.
+
+        Raises:
+            ValueError: when the network has no flow branch.
+        """
+        if not self.has_flow:
+            raise ValueError("expected a generator with a flow branch, got one without")
+        for head, bias in ((self.model_final_flow, 0.0), (self.model_final_w, math.log(raw_share / (1 - raw_share)))):
+            convolution = next(layer for layer in head if isinstance(layer, nn.Conv2d))
+            convolution.weight.zero_()
+            assert convolution.bias is not None
+            convolution.bias.fill_(bias)
 
     def forward(
         self,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.generator import CompositeGenerator
+from models.generator import CompositeGenerator, GeneratorOutput
 
 
 @dataclass
@@ -67,24 +67,26 @@ def unroll(
     num_given = given.shape[1]
     if num_given < num_frames - 1:
         raise ValueError(f"expected at least {num_frames - 1} given frames, got {num_given}")
-    seen = list((given if fed is None else fed).unbind(dim=1))
-    outputs = []
+    drawn: list[Tensor] = []
+    past = list((given if fed is None else fed).unbind(dim=1))
+    outputs: list[GeneratorOutput] = []
     for position in range(num_given, clip.semantic.shape[1]):
-        previous = seen[position - num_frames + 1 : position]
+        past = past[1 - num_frames :]
         if backpropagate is not None and (position - num_given) % backpropagate == 0:
-            previous = [frame.detach() for frame in previous]
+            past = [frame.detach() for frame in past]
         output = generator(
             clip.semantic[:, position - num_frames + 1 : position + 1].flatten(1, 2),
-            torch.cat(previous, dim=1),
+            torch.cat(past, dim=1),
             foreground_mask=None if clip.foreground is None else clip.foreground[:, position],
             raw_only=first_is_raw and position == num_given,
         )
-        outputs.append(output)
-        seen.append(output.final)
+        # the features are for finer scales; kept, those of a long clip would fill the memory
+        outputs.append(output._replace(features=None))
+        drawn.append(output.final)
+        past.append(output.final)
     flows = [output.flow for output in outputs if output.flow is not None]
     weights = [output.weight for output in outputs if output.weight is not None]
     has_flow = bool(flows) and len(flows) == len(outputs)
-    drawn = seen[num_given:]
     return Rollout(
         image=torch.cat([given, torch.stack(drawn, dim=1)], dim=1) if drawn else given,
         raw=torch.stack([output.raw for output in outputs], dim=1) if drawn else given[:, :0],

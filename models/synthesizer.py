@@ -67,6 +67,10 @@ class Synthesizer:
         self.device = device
         self.stopwatch = Stopwatch()
 
+    def warm_up(self, semantic: Tensor) -> None:
+        """Draw a frame from ``semantic`` [C, H, W] and forget it: the first call of a network is slower than others."""
+        list(self.frames(lambda number: semantic, key_frames=[0]))
+
     def frames(
         self, semantic: SemanticSource, *, key_frames: Sequence[int], opening: Sequence[Tensor] = ()
     ) -> Iterator[Tensor]:

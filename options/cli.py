@@ -7,21 +7,14 @@ import json
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from options.config import is_optional
-from util.errors import UserError
+from options.config import checked, is_optional
+from util.errors import OneLineParser, UserError
 
 T = TypeVar("T")
 
 PRESETS = Path(__file__).parent / "presets"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Argparse that answers a mistake with one line that says the fix."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} ({self.prog} --help lists the flags)")
 
 
 def _flags(kind: Any) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
@@ -68,11 +61,15 @@ def _switch(text: str) -> bool:
     return text.lower() == "true"
 
 
-def read_preset(name: str, known: set[str]) -> dict[str, Any]:
+def read_preset(name: str, known: dict[str, Any]) -> dict[str, Any]:
     """Values of a preset: a name in ``options/presets`` or the path of a JSON file of flag names.
 
+    Args:
+        name: what ``--preset`` was given.
+        known: the type of every option.
+
     Raises:
-        UserError: when there is no such preset, it is not JSON, or names an unknown flag.
+        UserError: when there is no such preset, it is not JSON, names an unknown option or has a value of another type.
     """
     path = Path(name) if name.endswith(".json") else PRESETS / f"{name}.json"
     if not path.is_file():
@@ -82,10 +79,12 @@ def read_preset(name: str, known: set[str]) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a JSON file ({error})") from None
-    unknown = sorted(set(values) - known)
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected an object of options, found {type(values).__name__}")
+    unknown = sorted(set(values) - set(known))
     if unknown:
         raise UserError(f"{path}: unknown option {', '.join(unknown)}")
-    return dict(values)
+    return {option: checked(f"{path}: {option}", known[option], value) for option, value in values.items()}
 
 
 def _build(kind: type[T], values: dict[str, Any]) -> T:
@@ -110,7 +109,7 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, *, description:
     Raises:
         UserError: on an unknown flag, a value that does not fit, or an impossible combination.
     """
-    parser = _Parser(description=description, allow_abbrev=False)
+    parser = OneLineParser(description=description, allow_abbrev=False)
     parser.add_argument("--preset", help="start from the options of this preset; flags override it")
     flags = list(_flags(kind))
     for one, hint in flags:
@@ -122,5 +121,5 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, *, description:
         raise UserError(f"unknown flag {unknown[0]}{guess}")
     values = vars(chosen)
     preset = values.pop("preset")
-    defaults = read_preset(preset, {one.name for one, _ in flags}) if preset else {}
+    defaults = read_preset(preset, {one.name: hint for one, hint in flags}) if preset else {}
     return _build(kind, defaults | values)

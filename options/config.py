@@ -125,14 +125,14 @@ class LossConfig:
         for one in dataclasses.fields(self):
             value = getattr(self, one.name)
             _require(
-                not (one.name.startswith("lambda_") and value is not None and value < 0),
+                not one.name.startswith("lambda_") or value is None or value >= 0,
                 f"--{one.name} {value}: a loss weight cannot be negative",
             )
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """How long, how fast and on how much at once; everything here is a pure function of the step."""
+    """How long, how fast, on how much at once, and with which remedies against drift."""
 
     batchSize: int = option(1, "clips a step")
     lr: float = option(2e-4, "learning rate of Adam")
@@ -150,6 +150,7 @@ class ScheduleConfig:
     max_frames_backpropagate: int = option(1, "where the doubling of back-propagated frames ends")
     max_t_step: int = option(1, "largest random distance in time between a clip's frames")
     no_first_img: bool = option(False, "learn to draw the first frames too, from nothing")
+    begin_as_copy: bool = option(False, "start from a generator that repeats the previous frame; for short trainings")
     no_flip: bool = option(False, "never mirror a clip")
     affine: float = option(0.0, "strength of one random affine map per clip; 1 is about 8 degrees and 8 percent")
     given_noise: float = option(0.0, "largest std of noise on the given frames, against drift; colours are in [-1, 1]")
@@ -191,7 +192,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _require(bool(self.name) and "/" not in self.name, f"--name '{self.name}': expected a plain folder name")
+        is_plain = bool(self.name) and "/" not in self.name and not self.name.startswith(".")
+        _require(is_plain, f"--name '{self.name}': expected a plain folder name")
+        _require(0 <= self.seed < 2**31, f"--seed {self.seed}: expected 0 to {2**31 - 1}")
         for name in ("nThreads", "display_freq", "save_epoch_freq"):
             _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
         for name in ("print_freq", "save_latest_freq"):
@@ -231,11 +234,18 @@ class TrainConfig:
             (stage == "first_frame") == is_image,
             "--netG global draws single images and goes with --stage first_frame, and only with it",
         )
-        needed = self.generator.n_frames_G
         _require(
-            stage != "tkd" or self.schedule.n_frames_total >= needed,
-            f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: expected at least {needed}, so that a clip "
-            f"holds {needed} key-frames two apart",
+            not self.schedule.begin_as_copy or not (self.generator.no_flow or is_image),
+            "--begin_as_copy needs a generator that warps: leave out --no_flow, or --begin_as_copy",
+        )
+        _require(
+            stage != "tkd" or self.schedule.n_frames_total >= 3,
+            f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: expected at least 3, so that a clip has a "
+            "frame to leave out",
+        )
+        _require(
+            self.loss.vgg_weights is None or self.loss.perceptual in ("auto", "vgg19"),
+            f"--vgg_weights does not go with --perceptual {self.loss.perceptual}: leave out one of them",
         )
 
 
@@ -280,6 +290,10 @@ class TestConfig:
             (self.first_frame == "single") == (self.single_checkpoint is not None),
             "--first_frame single and --single_checkpoint checkpoints/NAME go together: give both or none",
         )
+        _require(
+            not self.baselines or self.first_frame == "real",
+            "--baselines repeats the last given frame: it needs --first_frame real",
+        )
         for name in ("how_many", "start_frame", "max_frames"):
             _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
         _require(self.timing_runs >= 1, f"--timing_runs {self.timing_runs}: expected at least 1")
@@ -298,7 +312,12 @@ def to_json(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def _checked(name: str, kind: Any, value: Any) -> Any:
+def checked(name: str, kind: Any, value: Any) -> Any:
+    """``value`` when it is of the type that a field is declared with; whole numbers pass as floats.
+
+    Raises:
+        UserError: it is not; the message begins with ``name``.
+    """
     kind, may_be_none = is_optional(kind)
     if value is None and may_be_none:
         return None
@@ -313,7 +332,7 @@ def _checked(name: str, kind: Any, value: Any) -> Any:
 
 
 def from_json(kind: type[T], values: Any, *, where: str = "config") -> T:
-    """Rebuild a config from JSON values.
+    """Rebuild a config from JSON values; an option that a file of an older version does not have gets its default.
 
     Args:
         kind: the dataclass.
@@ -321,19 +340,18 @@ def from_json(kind: type[T], values: Any, *, where: str = "config") -> T:
         where: named in errors, usually the file.
 
     Raises:
-        UserError: on an unknown or missing name, or a value of another type.
+        UserError: on an unknown name or a value of another type.
     """
     _require(isinstance(values, dict), f"{where}: expected an object of options, found {type(values).__name__}")
     hints = typing.get_type_hints(kind)
     names = [one.name for one in dataclasses.fields(typing.cast(Any, kind))]
     unknown = sorted(set(values) - set(names))
-    missing = [name for name in names if name not in values]
     _require(not unknown, f"{where}: unknown option {', '.join(unknown)}; was it written by a newer version?")
-    _require(not missing, f"{where}: option {', '.join(missing)} is missing")
     parsed = {
         name: from_json(hints[name], values[name], where=f"{where}: {name}")
         if dataclasses.is_dataclass(hints[name])
-        else _checked(f"{where}: {name}", hints[name], values[name])
+        else checked(f"{where}: {name}", hints[name], values[name])
         for name in names
+        if name in values
     }
     return kind(**parsed)

@@ -1,7 +1,8 @@
 # Sourced by the other scripts: goes to the project's folder, and knows which Python runs it.
-# PYTHON=... chooses another one; VENV=... another place for the environment that demo.sh and run_tests.sh make.
+# PYTHON=... chooses another one, also to make the environment with; VENV=... another place for that environment.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 VENV=${VENV:-.venv}
+BASE_PYTHON=${PYTHON:-python3}
 if [ -z "${PYTHON:-}" ]; then
     if [ -x "$VENV/bin/python" ]; then PYTHON=$VENV/bin/python; else PYTHON=python3; fi
 fi
@@ -13,7 +14,7 @@ install() {
     PYTHON=$VENV/bin/python
     [ -e "$stamp" ] && return
     echo "installing $* into $VENV (a few minutes the first time)"
-    python3 -m venv "$VENV"
+    "$BASE_PYTHON" -m venv "$VENV"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "$@")
     touch "$stamp"
 }

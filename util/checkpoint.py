@@ -146,9 +146,10 @@ def find(path: str | Path, *, flag: str) -> Path:
         UserError: when neither is a save.
     """
     for folder in (Path(path), Path(path) / "latest"):
-        if is_save(folder):
-            recover(folder)
-            return folder
+        # a reader leaves the folders alone: a training may be between its two renames right now
+        for whole in (folder, _old(folder)):
+            if (whole / CONFIG_FILE).is_file():
+                return whole
     found = "no such folder"
     if Path(path).is_dir():
         found = "a folder with " + (", ".join(sorted(one.name for one in Path(path).iterdir())[:5]) or "nothing in it")

@@ -1,7 +1,9 @@
 """How does a program tell a person what they can mend?"""
 
+import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -11,8 +13,16 @@ class UserError(Exception):
     """
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Argparse that answers a mistake with one line that says the fix."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the mistake as a ``UserError``."""
+        raise UserError(f"{message} ({self.prog} --help lists the flags)")
+
+
 def run_program(main: Callable[[], None], *, debug: bool) -> None:
-    """Run ``main``; a ``UserError`` becomes one line on stderr and exit code 2.
+    """Run ``main``; a ``UserError``, or a file that cannot be written, becomes one line on stderr and exit code 2.
 
     Args:
         main: the program.
@@ -20,10 +30,13 @@ def run_program(main: Callable[[], None], *, debug: bool) -> None:
     """
     try:
         main()
-    except UserError as error:
+    except (UserError, OSError) as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        told = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            told = f"{error.filename}: {error.strerror}; check the path"
+        print(f"error: {told}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

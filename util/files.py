@@ -61,7 +61,11 @@ def folder_beside(folder: Path, *, sign: str) -> Iterator[Path]:
         yield scratch
         if folder.exists():
             os.replace(folder, old)
-        os.replace(scratch, folder)
+        try:
+            os.replace(scratch, folder)
+        except OSError:
+            os.replace(old, folder)
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

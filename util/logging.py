@@ -11,6 +11,20 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from data.images import write_picture
+from util.files import write_text
+
+
+def _rows_until(path: Path, last_step: int) -> list[str]:
+    """The whole rows of a log up to a step: a run that was killed did the later ones again."""
+    kept: list[str] = []
+    for row in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            step = int(json.loads(row)["step"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        if step <= last_step:
+            kept.append(row)
+    return kept
 
 
 class TrainingLog:
@@ -27,6 +41,8 @@ class TrainingLog:
         """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._rows = folder / "loss_log.jsonl"
+        write_text(self._rows, "".join(row + "\n" for row in _rows_until(self._rows, first_step)))
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
         self._bar = tqdm(initial=first_step, total=num_steps, desc=title, unit="step", dynamic_ncols=True)
         self._sums: dict[str, Tensor] = {}
@@ -72,7 +88,7 @@ class TrainingLog:
         self._counts.clear()
         for name, value in (means | more).items():
             self._board.add_scalar(("loss/" if name in means else "schedule/") + name, value, step)
-        with (self.folder / "loss_log.jsonl").open("a", encoding="utf-8") as file:
+        with self._rows.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step} | {name: round(value, 6) for name, value in (means | more).items()}))
             file.write("\n")
         self.say(f"step {step}: " + "  ".join(f"{name} {value:.3f}" for name, value in means.items()))

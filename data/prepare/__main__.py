@@ -1,10 +1,11 @@
 """``python -m data.prepare KIND VIDEO --out DIR``: a video becomes one sequence of a dataset."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from data.prepare.face import load_landmark_finder, prepare_face
-from util.errors import run_program
+from util.errors import OneLineParser, run_program
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -26,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; one sub-command for each kind of data."""
-    parser = argparse.ArgumentParser(prog="python -m data.prepare", description=__doc__)
+    parser = OneLineParser(prog="python -m data.prepare", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     face = kinds.add_parser(
         "face",
@@ -62,7 +63,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
@@ -80,5 +84,4 @@ def _frame_range(text: str) -> tuple[int, int | None]:
 
 
 if __name__ == "__main__":
-    parsed = build_parser().parse_args()
-    run_program(lambda: main(parsed), debug=parsed.debug)
+    run_program(lambda: main(build_parser().parse_args()), debug="--debug" in sys.argv)

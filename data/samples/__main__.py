@@ -1,10 +1,11 @@
 """``python -m data.samples KIND``: write a small real dataset, without network or models."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from data.samples.face import FACE_SPLIT, write_face_sample
-from util.errors import run_program
+from util.errors import OneLineParser, run_program
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -14,7 +15,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; one sub-command for each kind of data."""
-    parser = argparse.ArgumentParser(prog="python -m data.samples", description=__doc__)
+    parser = OneLineParser(prog="python -m data.samples", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     face = kinds.add_parser(
         "face",
@@ -42,5 +43,4 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    parsed = build_parser().parse_args()
-    run_program(lambda: main(parsed), debug=parsed.debug)
+    run_program(lambda: main(build_parser().parse_args()), debug="--debug" in sys.argv)

@@ -43,6 +43,7 @@ class Lesson:
         given: the frames before, as they were drawn or given, [B, K, 3, H, W].
         fed: what the generator sees of them (noise against drift).
         target: the frozen teacher's frames at the times to draw, [B, T - K, 3, H, W], or None without a teacher.
+        target_before: the teacher's frame before them, [B, 1, 3, H, W], or None.
         motion: flow between the clip's real frames.
         first_is_raw: nothing was given, so that the frame to draw has nothing to warp.
         num_void: leading frames of ``given`` that are no images.
@@ -54,6 +55,7 @@ class Lesson:
     given: Tensor
     fed: Tensor
     target: Tensor | None
+    target_before: Tensor | None
     motion: RealMotion
     first_is_raw: bool
     num_void: int
@@ -113,8 +115,9 @@ class Episode:
             yield Lesson(
                 clip=clip,
                 given=given,
-                fed=self.fed[:, first:] if is_first else given,
+                fed=torch.cat([self.fed, self.drawn[:, self._num_first :]], dim=1)[:, first:],
                 target=None if self.target is None else self.target[:, start:end],
+                target_before=None if self.target is None else self.target[:, start - 1 : start],
                 motion=RealMotion(self.estimator, clip.image),
                 first_is_raw=is_raw,
                 num_void=max(0, self._num_first - first) if self.starts_raw else 0,
@@ -147,10 +150,10 @@ def row_name(critic: str) -> str:
 
 
 @contextmanager
-def _learning(module: nn.Module, does: bool) -> Iterator[None]:
+def _gradients_reach(module: nn.Module, wanted: bool) -> Iterator[None]:
     """Whether graphs built in the block reach the weights of ``module``."""
     before = next(module.parameters()).requires_grad
-    module.requires_grad_(does)
+    module.requires_grad_(wanted)
     try:
         yield
     finally:
@@ -203,7 +206,7 @@ class Stage(ABC):
     def generator_losses(self, lesson: Lesson, rollout: Rollout) -> LossTable:
         """The rows that the generator minimises. The critics only judge: no gradient reaches their weights."""
         table = LossTable()
-        with _learning(self.critics, False):
+        with _gradients_reach(self.critics, False):
             self._add_generator_rows(table, lesson, rollout)
         return table
 
@@ -215,13 +218,15 @@ class Stage(ABC):
 
     def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         real = lesson.real.flatten(0, 1)
-        seen = None if self.perceptual is None else self.perceptual.features(real)
-        for drawn in self._judged(rollout):
-            image = drawn.flatten(0, 1)
+        judged = [drawn.flatten(0, 1) for drawn in self._judged(rollout)]
+        for image in judged:
             self._add_adversarial_rows(table, "image", lesson, *self._with_semantics(lesson, image, real))
-            if self.perceptual is not None and seen is not None:
-                table.add("G_VGG", self.perceptual(image, seen), weight=self.weights.perceptual)
             table.add("G_pixel", l1(image, real), weight=self.weights.pixel)
+        if self.perceptual is not None and self.weights.perceptual > 0:
+            # in one pass, which changes nothing: the backbone is frozen; means become sums over the judged images
+            seen = [feature.repeat(len(judged), 1, 1, 1) for feature in self.perceptual.features(real)]
+            distance = self.perceptual(torch.cat(judged), seen) * len(judged)
+            table.add("G_VGG", distance, weight=self.weights.perceptual)
 
     def _add_critic_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         real = lesson.real.flatten(0, 1)
@@ -242,7 +247,7 @@ class Stage(ABC):
 
     def _real_verdict(self, critic: str, lesson: Lesson, real: Tensor) -> CriticOutput:
         if critic not in lesson.verdicts:
-            with _learning(self.critics[critic], True):
+            with _gradients_reach(self.critics[critic], True):
                 lesson.verdicts[critic] = self.critics[critic](real)
         return lesson.verdicts[critic]
 

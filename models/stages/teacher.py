@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.losses import LossTable, l1, masked_l1
+from models.losses import LossTable, masked_l1
 from models.rollout import Rollout, unroll
 from models.stages.base import Episode, Lesson, Stage
 from models.warp import warp
@@ -117,8 +117,9 @@ class Teacher(Stage):
         real, before = lesson.real.flatten(0, 1), lesson.clip.image[:, lesson.num_given - 1 : -1].flatten(0, 1)
         table.add("F_Warp", masked_l1(real, warp(before, flow), trusted), weight=self.weights.flow)
         if self.draws_first:
-            # without a real first frame nothing may be taken from the past: pull the weight towards drawing
-            table.add("W", l1(rollout.weight, torch.zeros_like(rollout.weight)))
+            # where the flow can be trusted, show what was warped rather than what is drawn anew (vid2vid)
+            weight = rollout.weight.flatten(0, 1)
+            table.add("W", masked_l1(weight, torch.zeros_like(weight), trusted))
 
     def _windows(self, lesson: Lesson, rollout: Rollout, distance: int) -> tuple[Tensor, Tensor] | None:
         """Input of a temporal critic: every ``num_critic_frames``-th window that ends in a generated frame.

@@ -222,3 +222,17 @@ def test_wrong_shapes_say_expected_and_got(
 def test_a_missing_foreground_mask_raises() -> None:
     with pytest.raises(ValueError, match=r"expected foreground_mask of shape \(1, 1, 32, 32\), got none"):
         small(has_foreground=True).eval()(*inputs())
+
+
+def test_a_generator_that_begins_as_a_copy_shows_nearly_the_previous_frame_and_learns() -> None:
+    generator = CompositeGenerator(semantic_channels=4, base_channels=4, num_downsamples=2, num_blocks=2)
+    generator.begin_as_copy(raw_share=0.05)
+    semantic, previous = torch.rand(1, 12, 32, 32), torch.rand(1, 6, 32, 32) * 2 - 1
+    output = generator(semantic, previous)
+    assert output.flow is not None and output.weight is not None
+    assert output.flow.abs().max() == 0
+    assert torch.allclose(output.weight, torch.full_like(output.weight, 0.05), atol=1e-6)
+    assert torch.allclose(output.final, 0.05 * output.raw + 0.95 * previous[:, 3:], atol=1e-5)
+    output.final.square().sum().backward()
+    gradients = [generator.get_parameter(f"model_final_{head}.1.weight").grad for head in ("flow", "w")]
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)

@@ -1,4 +1,4 @@
-"""The three trainings on a tiny random clip; the golden rows of the published critics are in test_losses."""
+"""The trainings on a tiny random clip; the rows of the published critics are in test_golden_rows."""
 
 import dataclasses
 from typing import Any
@@ -111,11 +111,12 @@ def test_backpropagation_is_cut_after_the_frames_it_may_cross() -> None:
 
     rollouts = {cut: unroll(generator, clip, clip.image[:, :2], num_frames=3, backpropagate=cut) for cut in (None, 1)}
     assert torch.equal(rollouts[None].image, rollouts[1].image)
-    given = clip.image[:, :2].clone().requires_grad_()
-    for cut, expected in ((None, True), (1, False)):
-        rollout = unroll(generator, clip, given, num_frames=3, backpropagate=cut)
-        (gradient,) = torch.autograd.grad(rollout.generated[:, -1].sum(), given, allow_unused=True)
-        assert (gradient is not None and bool(gradient.abs().sum() > 0)) is expected
+    # only the first drawn frame sees the first semantic frame: a gradient from the last one must cross all between
+    clip.semantic.requires_grad_()
+    for cut, expected in ((None, True), (1, False), (2, False), (3, False), (4, True)):
+        rollout = unroll(generator, clip, clip.image[:, :2], num_frames=3, backpropagate=cut)
+        (gradient,) = torch.autograd.grad(rollout.generated[:, -1].sum(), clip.semantic)
+        assert bool(gradient[:, 0].abs().sum() > 0) is expected, cut
 
 
 def test_noise_is_fed_but_never_judged() -> None:
@@ -124,6 +125,18 @@ def test_noise_is_fed_but_never_judged() -> None:
     lesson = next(episode.lessons(3, context=stage.context))
     assert not torch.equal(lesson.fed, lesson.given)
     assert torch.equal(stage.rollout(lesson).image[:, :2], clip.image[:, :2])
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3])
+def test_noisy_frames_are_fed_in_every_lesson_that_sees_them(num_frames: int) -> None:
+    stage, clip = Teacher(**parts(given_noise=0.5)), make_clip(5)
+    stage.generator.eval()
+    whole, cut = (stage.prepare(clip, torch.Generator().manual_seed(3)) for _ in range(2))
+    with torch.no_grad():
+        expected = stage.rollout(next(whole.lessons(3, context=stage.context))).generated
+        for lesson in cut.lessons(num_frames, context=stage.context):
+            cut.record(stage.rollout(lesson))
+    assert torch.allclose(cut.drawn[:, 2:], expected, atol=1e-6)
 
 
 def test_a_model_that_draws_first_frames_sees_no_real_frame_and_no_window_of_nothing() -> None:
@@ -168,16 +181,16 @@ def test_temporal_distillation_compares_at_equal_absolute_times() -> None:
     with torch.no_grad():
         teacher = unroll(stage.teacher, clip, clip.image[:, :2], num_frames=3).image
     gaps = set()
-    for seed in range(20):
+    for seed in range(40):
         episode = stage.prepare(clip, torch.Generator().manual_seed(seed))
-        times = episode.clip.index[0] - clip.index[0, 0]
-        gap = int(times[1])
+        times = (episode.clip.index[0] - clip.index[0, 0]).tolist()
+        gap = times[2] - 1
         gaps.add(gap)
-        assert times.tolist() == list(range(0, 10, gap)) and len(times) >= 3
+        assert times == [0, 1, *range(1 + gap, 10, gap)]
         assert episode.target is not None
         assert torch.allclose(episode.target, teacher[:, times], atol=1e-6)
-        assert torch.equal(episode.drawn, clip.image[:, times[:2]])
-    assert gaps == {2, 3, 4}
+        assert torch.equal(episode.drawn, clip.image[:, :2])
+    assert gaps == {2, 3, 4, 5, 6, 7}
 
 
 def test_temporal_distillation_has_both_rows_with_gradients_and_published_weights() -> None:
@@ -190,18 +203,33 @@ def test_temporal_distillation_has_both_rows_with_gradients_and_published_weight
     assert gradient.abs().sum() > 0
 
 
+def test_the_global_row_compares_changes_not_colours_however_short_the_lesson() -> None:
+    stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
+    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
+    for lesson in episode.lessons(1, context=stage.context):
+        assert lesson.target is not None and lesson.target_before is not None
+        drawn = torch.cat([lesson.given, lesson.target + 0.25], dim=1)
+        drawn[:, lesson.num_given - 1] = lesson.target_before[:, 0] + 0.25
+        rollout = dataclasses.replace(stage.rollout(lesson), image=drawn)
+        shifted = dataclasses.replace(lesson, given=drawn[:, : lesson.num_given])
+        rows = stage.generator_losses(shifted, rollout).rows
+        assert rows["kd_global"][0].item() == pytest.approx(0, abs=1e-6)
+        assert rows["kd_local_pixel"][0].item() == pytest.approx(0.25, rel=1e-4)
+        episode.record(rollout)
+
+
 def test_key_frame_flow_is_judged_over_the_same_pair_of_times() -> None:
     stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
     episode = stage.prepare(clip, torch.Generator().manual_seed(0))
     lesson = next(episode.lessons(8, context=stage.context))
-    gap = int(episode.clip.index[0, 1] - episode.clip.index[0, 0])
+    gap = int(episode.clip.index[0, 2] - episode.clip.index[0, 1])
     flow, _ = lesson.motion.between(2, 1)
-    assert torch.equal(flow, DenseInverseSearch()(clip.image[:, 2 * gap], clip.image[:, gap]))
+    assert torch.equal(flow, DenseInverseSearch()(clip.image[:, 1 + gap], clip.image[:, 1]))
 
 
 def test_a_clip_too_short_for_temporal_distillation_is_refused() -> None:
     stage = distilling(TemporalDistillation, make_generator())
-    with pytest.raises(ValueError, match="a clip of 4 frames"):
+    with pytest.raises(ValueError, match="at least 5 frames, got 4"):
         stage.prepare(make_clip(4), torch.Generator())
 
 

@@ -99,7 +99,6 @@ def test_a_preset_with_an_unknown_option_is_refused(tmp_path) -> None:  # type: 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda values: values["run"].pop("seed"), "seed is missing"),
         (lambda values: values["run"].update(sead=1), "unknown option sead"),
         (lambda values: values["generator"].update(ngf="8"), "expected int"),
         (lambda values: values["generator"].update(norm="layer"), "expected one of batch, instance"),
@@ -112,6 +111,12 @@ def test_a_broken_config_file_is_refused_with_its_name(change, expected) -> None
     with pytest.raises(UserError, match=expected) as caught:
         from_json(TrainConfig, values, where="runs/config.json")
     assert "runs/config.json" in str(caught.value)
+
+
+def test_an_option_younger_than_the_file_gets_its_default() -> None:
+    values = to_json(TrainConfig())
+    del values["run"]["channels_last"]
+    assert from_json(TrainConfig, values) == TrainConfig()
 
 
 def test_test_needs_a_checkpoint() -> None:
