@@ -69,14 +69,15 @@ def build_critics(config: CriticConfig, *, semantic_channels: int, norm: str, ha
     return critics
 
 
-def build_loss_weights(config: LossConfig, perceptual: PerceptualChoice) -> LossWeights:
-    """Weights of the loss rows; the perceptual one has a default that depends on the backbone."""
+def build_loss_weights(config: LossConfig, perceptual: PerceptualChoice, *, draws_first: bool) -> LossWeights:
+    """Weights of the loss rows; some defaults depend on the backbone, or on whether first frames are learned."""
     return LossWeights(
         features=config.lambda_feat,
         perceptual=perceptual.weight if config.lambda_perceptual is None else config.lambda_perceptual,
         pixel=config.lambda_pixel,
         flow=config.lambda_F,
         temporal_warp=config.lambda_T,
+        trust_warp=float(draws_first) if config.lambda_W is None else config.lambda_W,
         kd=config.lambda_kd,
         kd_local=config.lambda_kd_local,
         kd_global=config.lambda_kd_global,
@@ -120,7 +121,7 @@ def build_stage(
         ),
         "perceptual": perceptual.loss,
         "estimator": estimator,
-        "weights": build_loss_weights(config.loss, perceptual),
+        "weights": build_loss_weights(config.loss, perceptual, draws_first=config.schedule.no_first_img),
         "gan_mode": config.critic.gan_mode,
     }
     if config.run.stage == "first_frame":

@@ -112,6 +112,9 @@ class LossConfig:
     lambda_perceptual: float | None = option(
         None, "weight of the perceptual row; default 10 with VGG19, 2 with EfficientNet"
     )
+    lambda_W: float | None = option(
+        None, "weight of W: show the warp where the flow is sure; default 1 with --no_first_img"
+    )
     lambda_pixel: float = option(0.0, "weight of the L1 distance to the real frame; the paper has none")
     lambda_kd: float = option(1.0, "weight of spatial distillation: L1 and perceptual distance to the teacher")
     lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")

@@ -72,24 +72,31 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(data: Path, t
     assert not torch.equal(first, other)
 
 
-@pytest.mark.slow
-def test_a_killed_run_resumes_to_bit_identical_weights(data: Path, teacher: Path) -> None:
-    longer = ("--steps_per_epoch", "4", "--resume")
-    run(data, teacher, "whole", *longer)
-    command = [sys.executable, "train.py", *arguments(data, teacher, "killed", *longer)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    killed_at = -1
+def kill_after(command: list[str], environment: dict[str, str], *, folder: Path, step: int) -> None:
+    """Start a run and kill it, in whatever it does then, as soon as a save of ``step`` or later is there."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if checkpoints.is_save(teacher / "killed" / "latest"):
+        if checkpoints.is_save(folder) and checkpoints.load(folder, flag="--resume").step >= step:
             process.send_signal(signal.SIGKILL)
-        time.sleep(0.01)
+        time.sleep(0.003)
     assert process.wait() == -signal.SIGKILL
-    killed_at = checkpoints.load(teacher / "killed", flag="--resume").step
-    assert 2 <= killed_at < 24
+
+
+@pytest.mark.slow
+def test_a_run_killed_twice_resumes_to_bit_identical_weights(data: Path, teacher: Path) -> None:
+    longer = ("--steps_per_epoch", "4", "--save_latest_freq", "1", "--resume")
+    run(data, teacher, "whole", *longer)
+    command = [sys.executable, "train.py", *arguments(data, teacher, "killed", *longer)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    folder = teacher / "killed" / "latest"
+    for step in (1, 7):
+        kill_after(command, environment, folder=folder, step=step)
+    assert 7 <= checkpoints.load(folder, flag="--resume").step < 24
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert_same_bits(weights(teacher, "whole"), weights(teacher, "killed"))
+    rows = [json.loads(line)["step"] for line in (teacher / "killed" / "loss_log.jsonl").read_text().splitlines()]
+    assert rows == sorted(set(rows))
 
 
 def test_a_run_stopped_halfway_goes_on_as_if_it_had_not(data: Path, teacher: Path) -> None:

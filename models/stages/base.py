@@ -139,6 +139,7 @@ class LossWeights:
     pixel: float = 0.0
     flow: float = 10.0
     temporal_warp: float = 10.0
+    trust_warp: float = 0.0
     kd: float = 1.0
     kd_local: float = 2.0
     kd_global: float = 15.0

@@ -116,10 +116,10 @@ class Teacher(Stage):
         table.add("F_Flow", masked_l1(flow, reference, trusted), weight=self.weights.flow)
         real, before = lesson.real.flatten(0, 1), lesson.clip.image[:, lesson.num_given - 1 : -1].flatten(0, 1)
         table.add("F_Warp", masked_l1(real, warp(before, flow), trusted), weight=self.weights.flow)
-        if self.draws_first:
-            # where the flow can be trusted, show what was warped rather than what is drawn anew (vid2vid)
+        if self.weights.trust_warp > 0:
+            # where the flow can be trusted, show what was warped rather than what is drawn anew
             weight = rollout.weight.flatten(0, 1)
-            table.add("W", masked_l1(weight, torch.zeros_like(weight), trusted))
+            table.add("W", masked_l1(weight, torch.zeros_like(weight), trusted), weight=self.weights.trust_warp)
 
     def _windows(self, lesson: Lesson, rollout: Rollout, distance: int) -> tuple[Tensor, Tensor] | None:
         """Input of a temporal critic: every ``num_critic_frames``-th window that ends in a generated frame.
