@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["--name", "skd", "--stage", "skd", *STUDENT, *given],
         ["--name", "single", "--stage", "first_frame", "--netG", "global"],
     ):
-        train.run(parse(TrainConfig, [*common, *more], description="test"))
+        with patch.object(sys, "argv", ["train.py", *more]):
+            train.run(parse(TrainConfig, [*common, *more], description="test"))
     return folder
 
 
@@ -68,7 +70,9 @@ def test_all_contestants_have_all_frames_a_video_and_their_numbers(runs: Path, d
     assert "data:video/mp4;base64" in (out / "index.html").read_text()
     takes = json.loads((out / "metrics.json").read_text())["fast"]
     assert takes[0]["psnr"][:2] == [None, None] and len(takes[0]["psnr"]) == 11
-    assert any("--name teacher" in command for command in summary["commands"][:1])
+    assert summary["commands"][0] == "python train.py --name teacher"
+    assert summary["commands"][1].startswith("python train.py --name skd --stage skd")
+    assert len(summary["commands"]) == 3
 
 
 def test_given_frames_are_the_real_ones_and_key_frames_those_of_the_student(
