@@ -185,7 +185,7 @@ class RunConfig:
     seed: int = option(0, "everything random follows from it")
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", aliases=("--gpu_ids",))
     amp: Amp = option("off", "mixed precision")
-    channels_last: bool = option(False, "memory layout of the networks; about a fifth faster on CPUs")
+    channels_last: bool = option(False, "memory layout of the networks; faster on CPUs")
     nThreads: int = option(1, "processes that load data")
     print_freq: int = option(100, "steps between two rows of the loss log")
     display_freq: int = option(500, "steps between two pictures; 0 draws none")

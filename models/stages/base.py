@@ -16,7 +16,7 @@ from models.rollout import Rollout
 
 
 class RealMotion:
-    """Flow and confidence between real frames of a clip; every pair is estimated once."""
+    """Flow and confidence between the real frames of one lesson; every pair of them is estimated once."""
 
     def __init__(self, estimator: FlowEstimator, image: Tensor) -> None:
         """Args: the estimator, and the real frames [B, T, 3, H, W]."""
