@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,11 @@ class PerceptualLoss(nn.Module):
 
     def forward(self, generated: Tensor, target: list[Tensor]) -> Tensor:
         """Distance of ``generated`` [B, 3, H, W] to the image whose ``features`` are given; a scalar."""
-        return weighted_feature_l1(self.backbone(generated), target, self.layer_weights, relative=self.relative)
+        return self.between(self.backbone(generated), target)
+
+    def between(self, features: list[Tensor], target: list[Tensor]) -> Tensor:
+        """The same for an image of which the backbone's ``features`` are known; gradients reach them alone."""
+        return weighted_feature_l1(features, target, self.layer_weights, relative=self.relative)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,11 @@ class PerceptualChoice:
 
 def file_hash(path: Path) -> str:
     """The first 12 hexadecimal digits of a file's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:12]
 
 
 def find_vgg19(path: str | None) -> Path | None:
@@ -160,25 +169,27 @@ def find_efficientnet_lite0() -> Path | None:
     return next(iter(sorted(Path(package.origin).parent.glob("models/efficientnet-lite0-*.pth"))), None)
 
 
-def _load_vgg19(path: Path) -> VGG19:
-    network = VGG19()
+def _load_vgg19(path: Path, *, normalise: bool) -> VGG19:
+    network = VGG19(normalise=normalise)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         wanted = {name: state[name] for name in network.state_dict()}
         network.load_state_dict(wanted)
-    except (KeyError, RuntimeError, ValueError, TypeError, EOFError, OSError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path}: expected VGG19's weights as torchvision publishes them ({VGG19_FILE}): {error}"
+            f"{path}: expected VGG19's weights as torchvision publishes them ({VGG19_FILE}): {reason}"
         ) from None
     return network
 
 
-def make_perceptual(kind: str, *, vgg_weights: str | None = None) -> PerceptualChoice:
+def make_perceptual(kind: str, *, vgg_weights: str | None = None, vgg_input: str = "imagenet") -> PerceptualChoice:
     """The perceptual loss that ``--perceptual`` asks for.
 
     Args:
         kind: ``vgg19``, ``efficientnet_lite0``, ``none``, or ``auto``: the first of them that is at hand.
         vgg_weights: path of VGG19's weights; torch's cache when absent. Nothing is downloaded.
+        vgg_input: ``imagenet`` normalises colours for VGG19; ``published`` feeds it [-1, 1], as the old programs did.
 
     Raises:
         UserError: when the weights of the wanted network are not at hand.
@@ -186,10 +197,14 @@ def make_perceptual(kind: str, *, vgg_weights: str | None = None) -> PerceptualC
     """
     if kind not in ("auto", "vgg19", "efficientnet_lite0", "none"):
         raise ValueError(f"perceptual: expected auto, vgg19, efficientnet_lite0 or none, got {kind}")
+    if vgg_input not in ("imagenet", "published"):
+        raise ValueError(f"vgg_input: expected imagenet or published, got {vgg_input}")
     vgg = find_vgg19(vgg_weights) if kind in ("auto", "vgg19") else None
     if vgg is not None:
-        loss = PerceptualLoss(_load_vgg19(vgg), layer_weights=(1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), relative=False)
-        return PerceptualChoice(loss, 10.0, f"perceptual loss: VGG19, {vgg.name}, sha256 {file_hash(vgg)}")
+        network = _load_vgg19(vgg, normalise=vgg_input == "imagenet")
+        loss = PerceptualLoss(network, layer_weights=(1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), relative=False)
+        seen = "" if vgg_input == "imagenet" else ", input not normalised, as published"
+        return PerceptualChoice(loss, 10.0, f"perceptual loss: VGG19, {vgg.name}, sha256 {file_hash(vgg)}{seen}")
     if kind == "vgg19":
         raise UserError(
             f"--perceptual vgg19: torch's cache has no {VGG19_FILE} (548 MB, torchvision publishes it): give its path "

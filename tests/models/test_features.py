@@ -56,6 +56,34 @@ def test_broken_vgg_weights_are_named(tmp_path: Path) -> None:
         make_perceptual("vgg19", vgg_weights=str(path))
 
 
+@pytest.mark.slow
+def test_published_input_is_a_setting_that_the_log_names(tmp_path: Path) -> None:
+    path = tmp_path / "vgg.pth"
+    network = VGG19()
+    fill_state(network.features, "vgg19", gain=2**0.5)
+    torch.save(network.state_dict(), path)
+    image = torch.rand(1, 3, 32, 32) * 2 - 1
+    seen = network.features[:2]
+    choice = make_perceptual("vgg19", vgg_weights=str(path), vgg_input="published")
+    assert choice.loss is not None
+    assert torch.equal(choice.loss.features(image)[0], seen(image))
+    assert "not normalised, as published" in choice.description
+    usual = make_perceptual("vgg19", vgg_weights=str(path))
+    assert usual.loss is not None
+    assert torch.equal(usual.loss.features(image)[0], seen(network.prepare(image)))
+    assert "normalised" not in usual.description
+    with pytest.raises(ValueError, match="expected imagenet or published, got raw"):
+        make_perceptual("vgg19", vgg_weights=str(path), vgg_input="raw")
+
+
+def test_a_vgg_file_that_is_no_weights_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "vgg.pth"
+    path.write_bytes(b"none of these")
+    with pytest.raises(UserError, match="vgg.pth: expected VGG19's weights") as caught:
+        make_perceptual("vgg19", vgg_weights=str(path))
+    assert "\n" not in str(caught.value)
+
+
 def test_equal_images_have_no_distance_and_gradients_reach_the_generated_one_alone(lite: PerceptualLoss) -> None:
     image = torch.rand(1, 3, 32, 32) * 2 - 1
     generated = image.clone().requires_grad_()
