@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from util.pictures import flow_to_rgb, palette, semantic_to_rgb, to_uint8
+from util.pictures import flow_to_rgb, labels_to_rgb, palette, semantic_to_rgb, to_uint8
 
 
 def test_every_uint8_value_survives_the_way_there_and_back() -> None:
@@ -72,8 +72,8 @@ def test_labels_keep_their_colour_and_edges_are_white() -> None:
     labels = torch.tensor([[0, 1], [2, 2]])
     one_hot = torch.nn.functional.one_hot(labels, 35).permute(2, 0, 1).float()
     edges = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
-    picture = semantic_to_rgb(torch.cat((one_hot, edges[None])))
     colours = palette(35)
+    picture = labels_to_rgb(torch.cat((one_hot, edges[None])), colours=colours)
     assert np.array_equal(picture[0], colours[[0, 1]])
     assert picture[1].tolist() == [[255, 255, 255], colours[2].tolist()]
 
@@ -81,7 +81,9 @@ def test_labels_keep_their_colour_and_edges_are_white() -> None:
 def test_unlabelled_pixels_are_black() -> None:
     one_hot = torch.zeros(5, 2, 2)
     one_hot[1, 0] = 1
-    assert semantic_to_rgb(one_hot)[1].max() == 0
+    assert labels_to_rgb(one_hot, colours=palette(5))[1].max() == 0
+    with pytest.raises(ValueError, match="3 or one more"):
+        labels_to_rgb(one_hot, colours=palette(3))
 
 
 def test_labels_have_different_colours() -> None:

@@ -1,0 +1,19 @@
+"""Benchmark: what do our models cost, how fast are they, and how good is what they draw, beside the paper's table?
+
+Each subcommand lies in ``util/benchmarks/<name>.py``; ``python benchmark.py <name> --help`` lists its flags.
+"""
+
+import sys
+
+from util.benchmarks import build_parser
+from util.errors import run_program
+
+
+def main() -> None:
+    """Run the subcommand that was asked for."""
+    arguments = build_parser(__doc__.splitlines()[0]).parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    run_program(main, debug="--debug" in sys.argv)
