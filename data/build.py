@@ -1,47 +1,141 @@
 """How does a config become clips and sequences? The only place where names of options meet datasets."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from data.clips import FaceClips
-from data.face import FaceEncoder
-from data.sequences import FaceSequence, face_sequences
+from data.clips import VideoClips
+from data.face import FaceEncoder, FaceFrames
+from data.frames import Encoder, Frames
+from data.images import ArrayCache
+from data.labels import ids_named, parse_ids, read_label_set
+from data.layout import SequenceFiles, face_files
+from data.paired import PairedEncoder, PairedFrames, paired_files
+from data.pose import PoseEncoder, PoseFrames, pose_files
+from data.sequences import VideoSequence, part_of
+from data.street import StreetEncoder, StreetFrames, street_files
 from data.transforms import Geometry
 from options.config import DataConfig, ScheduleConfig
+from util.errors import UserError
 
 
-def build_encoder(config: DataConfig) -> FaceEncoder:
-    """What turns the files of a frame into its semantic tensor."""
-    return FaceEncoder(with_canny_edges=not config.no_canny_edge, with_distance_maps=not config.no_dist_map)
+class Kind(NamedTuple):
+    """A kind of semantic video, set up as a config says."""
+
+    encoder: Encoder
+    files: Callable[..., list[SequenceFiles]]
+    """``(root, *, phase, needs_images)``: the sequences of a dataset."""
+    frames: Callable[..., Frames]
+    """``(files, *, cache)``: how the frames of one of them are read."""
+    can_flip: bool = True
+    """Whether a mirrored clip could be a real one."""
+
+
+def _face(config: DataConfig) -> Kind:
+    encoder = FaceEncoder(with_canny_edges=not config.no_canny_edge, with_distance_maps=not config.no_dist_map)
+    return Kind(encoder, face_files, partial(FaceFrames, encoder=encoder))
+
+
+def _street(config: DataConfig) -> Kind:
+    labels = read_label_set(config.label_set)
+    encoder = StreetEncoder(
+        labels,
+        num_labels=config.label_nc,
+        ignore_label=config.ignore_label,
+        foreground_ids=ids_named(labels, "car") if config.fg_labels is None else parse_ids(config.fg_labels),
+        with_instances=config.use_instance,
+    )
+    files = partial(street_files, with_instances=config.use_instance)
+    return Kind(encoder, files, partial(StreetFrames, encoder=encoder))
+
+
+def _paired(config: DataConfig) -> Kind:
+    encoder = PairedEncoder(num_channels=config.input_nc or 3)
+    return Kind(encoder, paired_files, partial(PairedFrames, encoder=encoder))
+
+
+def _pose(config: DataConfig) -> Kind:
+    encoder = PoseEncoder(
+        with_densepose=not config.openpose_only,
+        with_openpose=not config.densepose_only,
+        drop_probability=config.random_drop_prob,
+        remove_face_labels=config.remove_face_labels,
+        basic_points_only=config.basic_point_only,
+    )
+    files = partial(pose_files, with_densepose=encoder.with_densepose, with_openpose=encoder.with_openpose)
+    return Kind(encoder, files, partial(PoseFrames, encoder=encoder), can_flip=False)
+
+
+KINDS: dict[str, Callable[[DataConfig], Kind]] = {"face": _face, "street": _street, "paired": _paired, "pose": _pose}
+
+
+def build_kind(config: DataConfig) -> Kind:
+    """The kind of data of a config.
+
+    Raises:
+        UserError: a wrong number of channels is asked for.
+    """
+    kind = KINDS[config.dataset_mode](config)
+    if config.input_nc not in (None, kind.encoder.num_channels):
+        raise UserError(
+            f"--input_nc {config.input_nc}: expected {kind.encoder.num_channels}, which --dataset_mode "
+            f"{config.dataset_mode} has with these flags; leave it out"
+        )
+    return kind
+
+
+def build_encoder(config: DataConfig) -> Encoder:
+    """What the channels of a config's semantic frames are."""
+    return build_kind(config).encoder
 
 
 def build_geometry(config: DataConfig) -> Geometry:
     """What turns a frame's size into the generator's."""
-    return Geometry(resize_or_crop=config.resize_or_crop, load_size=config.loadSize, fine_size=config.fineSize)
+    return Geometry(
+        resize_or_crop=config.resize_or_crop,
+        load_size=config.loadSize,
+        fine_size=config.fineSize,
+        center_crop=config.dataset_mode == "pose" and not config.no_center_crop,
+    )
 
 
-def build_clips(config: DataConfig, schedule: ScheduleConfig, *, root: Path, seed: int) -> FaceClips:
-    """The training clips of a dataset."""
-    return FaceClips(
-        root,
-        phase="train",
-        encoder=build_encoder(config),
+def build_clips(config: DataConfig, schedule: ScheduleConfig, *, root: Path, seed: int) -> VideoClips:
+    """The training clips of a dataset.
+
+    Raises:
+        UserError: a folder or file is missing, or a sequence is too short to train on.
+    """
+    kind, cache = build_kind(config), ArrayCache()
+    return VideoClips(
+        [kind.frames(files, cache=cache) for files in kind.files(root, phase="train", needs_images=True)],
+        encoder=kind.encoder,
         geometry=build_geometry(config),
         seed=seed,
         max_t_step=schedule.max_t_step,
-        flip=not schedule.no_flip,
+        flip=kind.can_flip and not schedule.no_flip,
         affine=schedule.affine,
     )
 
 
 def build_sequences(
     config: DataConfig, *, root: Path, phase: str, first_frame: int = 0, max_frames: int | None = None
-) -> list[FaceSequence]:
-    """The ordered sequences of a dataset, frame by frame, from ``first_frame`` on."""
-    return face_sequences(
-        root,
-        phase=phase,
-        encoder=build_encoder(config),
-        geometry=build_geometry(config),
-        first_frame=first_frame,
-        max_frames=max_frames,
-    )
+) -> list[VideoSequence]:
+    """The ordered sequences of a dataset, by name; any length from 1 frame on, with or without a real video.
+
+    Args:
+        config: how files become tensors.
+        root: the dataset's folder.
+        phase: which part of it.
+        first_frame: where every sequence begins.
+        max_frames: where it ends, counted from there; None is its own end.
+
+    Raises:
+        UserError: a folder or file is missing or broken, or a sequence ends before ``first_frame``.
+    """
+    kind, geometry = build_kind(config), build_geometry(config)
+    # frames are read once and in order: a cache would only hold memory
+    cache = ArrayCache(max_bytes=0)
+    found = kind.files(root, phase=phase, needs_images=False)
+    parts = [part_of(files, first_frame=first_frame, max_frames=max_frames) for files in found]
+    return [VideoSequence(kind.frames(files, cache=cache), encoder=kind.encoder, geometry=geometry) for files in parts]

@@ -1,8 +1,7 @@
 """How are training clips drawn, so that the same draw gives the same clip in any process and after any restart?"""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,11 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from data.face import FaceEncoder
-from data.images import ArrayCache
-from data.layout import face_files
-from data.sequences import FaceFrames, signed
-from data.transforms import Geometry, moved_frame, moved_points, random_affine
+from data.frames import Encoder, Frames
+from data.transforms import Geometry, View, random_affine
 from util.errors import UserError
 
 # The generator looks at three frames at a time.
@@ -26,11 +22,11 @@ class Clip:
     """Consecutive frames of a batch of videos; every frame of a clip went through the same geometric transform."""
 
     semantic: Tensor
-    """[B, T, C, H, W] float32, in the range of its encoding."""
+    """[B, T, C, H, W] float32, in the range of its encoding; from a loader, the planes that ``finished`` takes."""
     image: Tensor
     """[B, T, 3, H, W] float32 in [-1, 1]."""
     foreground: Tensor | None
-    """[B, T, 1, H, W], 1 where the foreground is; None where the kind of data has none (faces)."""
+    """[B, T, 1, H, W], 1 where the foreground is; None where the kind of data has none."""
     index: Tensor
     """[B, T] int64, the frames' absolute numbers in their sequences."""
     names: list[str]
@@ -39,6 +35,11 @@ class Clip:
     def to(self, device: torch.device | str) -> "Clip":
         """The same clip on ``device``."""
         return self._with(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def finished(self, encoder: Encoder) -> "Clip":
+        """The clip as networks see it, from what the loader packed; made where the clip is, so call ``to`` first."""
+        semantic = encoder.finish(self.semantic)
+        return replace(self, semantic=semantic, foreground=encoder.foreground(semantic))
 
     def pin_memory(self) -> "Clip":
         """The same clip in page-locked memory, from where a GPU reads on its own (a loader's ``pin_memory``)."""
@@ -62,8 +63,8 @@ class ClipRequest:
     num_frames: int
 
 
-class FaceClips(Dataset[Clip]):
-    """Clips of face videos for training.
+class VideoClips(Dataset[Clip]):
+    """Clips of videos for training.
 
     The dataset keeps no state but decoded pictures: ``dataset[ClipRequest(draw, num_frames)]`` is the same clip
     whenever and wherever it is asked for.
@@ -75,22 +76,20 @@ class FaceClips(Dataset[Clip]):
 
     def __init__(
         self,
-        root: Path,
+        sequences: Sequence[Frames],
         *,
-        phase: str = "train",
-        encoder: FaceEncoder,
+        encoder: Encoder,
         geometry: Geometry,
         seed: int,
         max_t_step: int = 1,
         flip: bool = True,
         affine: float = 0.0,
     ) -> None:
-        """List the sequences and print how many there are and how long.
+        """Take the sequences and print how many there are and how long.
 
         Args:
-            root: the dataset's folder, see ``data.layout.face_files``.
-            phase: what the folders' names begin with.
-            encoder: how landmarks become semantic frames.
+            sequences: all of one kind, with real frames.
+            encoder: what finishes their semantic frames.
             geometry: the size of the result.
             seed: where all randomness begins.
             max_t_step: clips take every k-th frame, k drawn from 1 .. ``max_t_step`` as far as the sequence allows.
@@ -98,7 +97,7 @@ class FaceClips(Dataset[Clip]):
             affine: strength of one random affine map per clip, see ``data.transforms.random_affine``; 0 is none.
 
         Raises:
-            UserError: a folder or file is missing, or a sequence has fewer than 3 frames.
+            UserError: a sequence has fewer than 3 frames.
             ValueError: ``max_t_step`` below 1 or ``affine`` below 0.
         """
         if max_t_step < 1 or affine < 0:
@@ -109,22 +108,21 @@ class FaceClips(Dataset[Clip]):
         self.max_t_step = max_t_step
         self.flip = flip
         self.affine = affine
-        cache = ArrayCache()
-        self._sequences = [FaceFrames(files, cache) for files in face_files(root, phase=phase, needs_images=True)]
-        self._check_lengths(root / f"{phase}_img")
+        self._sequences = list(sequences)
+        self._check_lengths()
 
-    def _check_lengths(self, folder: Path) -> None:
+    def _check_lengths(self) -> None:
         short = [frames for frames in self._sequences if len(frames) < MIN_FRAMES]
         if short:
             raise UserError(
-                f"{folder / short[0].files.name}: expected at least {MIN_FRAMES} frames to train on, found "
+                f"{short[0].files.images[0].parent}: expected at least {MIN_FRAMES} frames to train on, found "
                 f"{len(short[0])} ({len(short)} of {len(self._sequences)} sequences are too short); remove "
                 "them from the training set"
             )
         lengths = [len(frames) for frames in self._sequences]
         print(
-            f"{folder}: {len(lengths)} sequences of {min(lengths)} to {max(lengths)} frames, {sum(lengths)} in all, "
-            "none too short"
+            f"{self._sequences[0].files.images[0].parent.parent}: {len(lengths)} sequences of {min(lengths)} to "
+            f"{max(lengths)} frames, {sum(lengths)} in all, none too short"
         )
 
     def __len__(self) -> int:
@@ -153,32 +151,30 @@ class FaceClips(Dataset[Clip]):
         """
         rng = np.random.default_rng((self.seed, request.draw))
         frames, indices = self._drawn_frames(rng, min(request.num_frames, self.max_clip_frames))
-        size, box = frames.size(indices[0]), frames.box(indices[0])
-        is_mirrored = self.flip and bool(rng.random() < 0.5)
-        placement = self.geometry.place(box, rng=rng, is_mirrored=is_mirrored)
-        # the box stays where it is, else it would follow the face and undo the shift and the scale
-        matrix = random_affine(rng, strength=self.affine, box=box) if self.affine > 0 else None
-
-        semantics, images = [], []
+        view = self._drawn_view(rng, frames, indices[0])
+        images = []
         for index in indices:
-            points, picture = frames.points(index), frames.picture(index, size=size)
-            background = frames.background(index, size=size, encoder=self.encoder)
-            assert picture is not None and background is not None  # face_files saw to it that there are pictures
-            if matrix is not None:
-                points, picture = moved_points(points, matrix), moved_frame(picture, matrix, filter="bilinear")
-                # moved like the picture, not found in it again: Canny takes half as long as all the rest
-                background = moved_frame(background, matrix, filter="nearest")
-            semantics.append(self.encoder.encode(points, placement=placement, size=size, background=background))
-            images.append(signed(placement.of_frame(picture, filter="bicubic")))
+            image = frames.image(index, view=view)
+            assert image is not None  # sequences for training have pictures
+            images.append(image)
         return Clip(
-            semantic=torch.stack(semantics)[None],
+            semantic=torch.stack([frames.semantic(index, view=view, rng=rng) for index in indices])[None],
             image=torch.stack(images)[None],
             foreground=None,
             index=torch.tensor(indices)[None],
             names=[frames.files.name],
         )
 
-    def _drawn_frames(self, rng: np.random.Generator, num_frames: int) -> tuple[FaceFrames, list[int]]:
+    def _drawn_view(self, rng: np.random.Generator, frames: Frames, first: int) -> View:
+        """The transform of a clip that begins with frame ``first``."""
+        box = frames.box(first)
+        is_mirrored = self.flip and bool(rng.random() < 0.5)
+        placement = self.geometry.place(box, rng=rng, is_mirrored=is_mirrored)
+        # the box stays where it is, else it would follow the face and undo the shift and the scale
+        matrix = random_affine(rng, strength=self.affine, box=box) if self.affine > 0 else None
+        return View(frames.size(first), placement, matrix)
+
+    def _drawn_frames(self, rng: np.random.Generator, num_frames: int) -> tuple[Frames, list[int]]:
         """A sequence that is long enough, and the frames of it: a start and a temporal stride."""
         fitting = [frames for frames in self._sequences if len(frames) >= num_frames]
         frames = fitting[rng.integers(len(fitting))]
@@ -219,27 +215,44 @@ def use_one_thread(worker: int) -> None:
 class RequestSampler(Sampler[list[ClipRequest]]):
     """The batches of a training run, a loader's ``batch_sampler``: resuming means to begin at a later step."""
 
-    def __init__(self, *, first_step: int, num_steps: int, batch_size: int, clip_frames: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        *,
+        first_step: int,
+        num_steps: int,
+        batch_size: int,
+        clip_frames: Callable[[int], int],
+        batches: range = range(1),
+        num_batches: int = 1,
+        first_draw: int = 0,
+    ) -> None:
         """Plan the steps ``first_step`` .. ``num_steps`` - 1.
 
         Args:
             first_step: the first step to do, counted from the beginning of the training.
             num_steps: where the whole training ends.
-            batch_size: clips per step.
+            batch_size: clips per batch.
             clip_frames: the clips' length at a step (the curriculum).
+            batches: which of a step's batches come; several processes share a step without overlap.
+            num_batches: batches per step, over all processes.
+            first_draw: where draws are counted from.
         """
         self.first_step = first_step
         self.num_steps = num_steps
         self.batch_size = batch_size
         self.clip_frames = clip_frames
+        self.batches = batches
+        self.num_batches = num_batches
+        self.first_draw = first_draw
 
     def __iter__(self) -> Iterator[list[ClipRequest]]:
-        """The requests of one step after another."""
+        """The requests of one batch after another."""
         for step in range(self.first_step, self.num_steps):
             num_frames = self.clip_frames(step)
-            draws = range(step * self.batch_size, (step + 1) * self.batch_size)
-            yield [ClipRequest(draw, num_frames) for draw in draws]
+            for batch in self.batches:
+                first = self.first_draw + (step * self.num_batches + batch) * self.batch_size
+                yield [ClipRequest(draw, num_frames) for draw in range(first, first + self.batch_size)]
 
     def __len__(self) -> int:
-        """Steps left."""
-        return max(0, self.num_steps - self.first_step)
+        """Batches left."""
+        return max(0, self.num_steps - self.first_step) * len(self.batches)

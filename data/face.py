@@ -12,8 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from data.encode import canny_edges, curve_pixels, distance_map, is_tame, thick
-from data.transforms import Box, Placement, cut
+from data.frames import Encoder, Frames
+from data.images import ArrayCache, picture_size
+from data.layout import SequenceFiles
+from data.transforms import Box, Placement, View, cut
 from util.errors import UserError
+from util.pictures import semantic_to_rgb
 
 NUM_LANDMARKS = 68
 _FOREHEAD = range(NUM_LANDMARKS, NUM_LANDMARKS + 15)
@@ -134,7 +138,7 @@ def part_labels(points: np.ndarray, area: Box) -> np.ndarray:
     return labels
 
 
-class FaceEncoder:
+class FaceEncoder(Encoder):
     """Turns the landmarks of one frame into its semantic frame, [num_channels, H, W] in 0..1.
 
     Channel 0: the curves of the face, and the edges of the background where there is a picture to take them from.
@@ -204,6 +208,73 @@ class FaceEncoder:
             if placement.is_mirrored:
                 planes[1:] = planes[1:][list(_MIRRORED_CURVES)]
         return placement.of_cut(torch.from_numpy(planes), filter="bilinear").float() / 255
+
+    def face(self, semantic: Tensor) -> Tensor | None:
+        """The curves of the face: where a distance is 0, or the edges where those of the background are left out."""
+        if self.with_distance_maps:
+            return semantic[..., 1:, :, :].amin(dim=-3, keepdim=True) < 1 / 255
+        return None if self.with_canny_edges else semantic[..., :1, :, :] > 0
+
+    def picture(self, semantic: Tensor) -> np.ndarray:
+        """Edges in white over a glow around each curve, uint8 [H, W, 3]."""
+        return semantic_to_rgb(semantic)
+
+
+class FaceFrames(Frames):
+    """The frames of one face video: landmarks, and pictures where there is a real video."""
+
+    def __init__(self, files: SequenceFiles, *, cache: ArrayCache, encoder: FaceEncoder) -> None:
+        """Args: where the frames lie, what keeps those that were read, and how landmarks are drawn."""
+        super().__init__(files, cache=cache)
+        self.encoder = encoder
+
+    def points(self, index: int) -> np.ndarray:
+        """The landmarks of frame ``index``, float64 [68, 2], (x, y)."""
+        path = self.files.leading[index]
+        return self.cache.get(path, lambda: read_landmarks(path))
+
+    def semantic(self, index: int, *, view: View, rng: np.random.Generator | None) -> Tensor:
+        """The semantic frame ``index``, float32 [C, H, W] in 0..1.
+
+        Without pictures the edges of the background are missing from it.
+        """
+        points, background = view.of_points(self.points(index)), self.background(index, size=view.size)
+        if background is not None:
+            # moved like the picture, not found in it again: Canny takes half as long as all the rest
+            background = view.moved(background, filter="nearest")
+        return self.encoder.encode(points, placement=view.placement, size=view.size, background=background)
+
+    def background(self, index: int, *, size: tuple[int, int]) -> np.ndarray | None:
+        """The edges of frame ``index``, uint8 [H, W]; None where the encoder draws none, or without a real video."""
+        if not self.encoder.with_canny_edges:
+            return None
+        picture = self.picture(index, size=size)
+        if picture is None:
+            return None
+        return self.cache.get((self.files.images[index], "edges"), lambda: self.encoder.background(picture))
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of frame ``index``.
+
+        Without pictures it is what ``video.json`` says, else a frame just large enough for the face's surroundings.
+        """
+        if self.files.images:
+            return picture_size(self.files.images[index])
+        if self.files.facts.size is not None:
+            return self.files.facts.size
+        box = self._box(index, height=2**20, width=2**20)
+        return box.bottom, box.right
+
+    def box(self, index: int) -> Box:
+        """The surroundings of the face in frame ``index``."""
+        height, width = self.size(index)
+        return self._box(index, height=height, width=width)
+
+    def _box(self, index: int, *, height: int, width: int) -> Box:
+        try:
+            return face_box(self.points(index), height=height, width=width)
+        except ValueError as error:
+            raise UserError(f"{self.files.leading[index]}: {error}; make the file again") from error
 
 
 def _drawn_curves(points: np.ndarray, *, height: int, width: int) -> list[np.ndarray]:

@@ -12,6 +12,8 @@ from util.files import written_beside
 
 # What Pillow raises for a file that is missing, cut off, damaged or no picture at all; SyntaxError is a broken PNG.
 _READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# Pillow's names of the pictures that hold numbers: 1 and 8 bits, palette, 16 bits (I: as older versions have them).
+_ID_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
 
 
 def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
@@ -35,6 +37,45 @@ def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
         raise _unreadable(path, error) from error
 
 
+def read_ids(path: Path) -> np.ndarray:
+    """Decode a picture whose pixels are numbers, such as a label map, without turning them into colours.
+
+    Args:
+        path: a grey picture of 8 or 16 bits, or one with a palette, of which the indices count.
+
+    Returns:
+        uint16 [H, W].
+
+    Raises:
+        UserError: the file is missing, no picture, cut off, or its pixels are colours or other numbers.
+    """
+    try:
+        with Image.open(path) as picture:
+            mode = picture.mode
+            ids = np.asarray(picture)
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
+    if mode not in _ID_MODES or (ids.size and not 0 <= ids.min() <= ids.max() < 2**16):
+        raise UserError(
+            f"{path}: expected a picture of one number a pixel, 0 to 65535, found colours or others (mode {mode}); "
+            "`python -m data.prepare street --label_set FILE.json` turns colours into label ids"
+        )
+    return ids.astype(np.uint16)
+
+
+def picture_mode(path: Path) -> str:
+    """Pillow's name of the pixel type of the picture at ``path``, from its header alone: ``L``, ``P``, ``RGB``, ...
+
+    Raises:
+        UserError: the file is missing or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.mode
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Height and width of the picture at ``path``, from its header alone.
 
@@ -49,12 +90,17 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write ``picture``, uint8 [H, W, 3] or [H, W], whole or not at all; the suffix of ``path`` chooses the format.
+    """Write ``picture`` whole or not at all; the suffix of ``path`` chooses the format.
+
+    Args:
+        path: of the file.
+        picture: uint8 [H, W, 3] or [H, W], or numbers, uint16 [H, W], for a PNG.
 
     Raises:
         ValueError: another type or shape.
     """
-    if picture.dtype != np.uint8 or not (picture.ndim == 2 or picture.ndim == 3 and picture.shape[2] == 3):
+    types = (np.uint8, np.uint16) if picture.ndim == 2 else (np.uint8,)
+    if picture.dtype not in types or not (picture.ndim == 2 or picture.ndim == 3 and picture.shape[2] == 3):
         raise ValueError(f"expected uint8 [H, W, 3] or [H, W], got {picture.dtype} {list(picture.shape)}")
     # JPEG: quality 95 without thinning the colours, since these are frames to learn from, not to look at
     settings = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {"compress_level": 4}

@@ -4,6 +4,7 @@ The folders are those that users of vid2vid have. Hidden files and folders are p
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ DEFAULT_FRAMES_PER_SECOND = 25.0
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the pictures of a sequence do not tell: ``<phase>_img/<sequence>/video.json``, which may be absent."""
+    """What the pictures of a sequence do not tell: ``video.json`` beside them, which may be absent."""
 
     frames_per_second: float = DEFAULT_FRAMES_PER_SECOND
     size: tuple[int, int] | None = None
@@ -24,21 +25,71 @@ class VideoFacts:
 
 
 @dataclass(frozen=True)
-class FaceFiles:
-    """The files of one face sequence in order of time; entry i of both lists is frame i."""
+class SequenceFiles:
+    """The files of one sequence in order of time."""
 
     name: str
-    keypoints: list[Path]
-    images: list[Path]
-    """Empty where there is no real video."""
+    parts: dict[str, list[Path]]
+    """Entry i of every list belongs to frame i; a list is empty where the sequence has no such files."""
     facts: VideoFacts
 
+    @property
+    def leading(self) -> list[Path]:
+        """The files of the first part: one a frame, and always there."""
+        return next(iter(self.parts.values()))
 
-def face_files(root: Path, *, phase: str, needs_images: bool) -> list[FaceFiles]:
-    """Find the sequences of ``<phase>_keypoints/<sequence>/*.txt`` and their ``<phase>_img/<sequence>/*``.
+    @property
+    def images(self) -> list[Path]:
+        """The pictures of the real video; empty where there is none."""
+        return self.parts.get("images", [])
 
-    Landmarks and pictures belong together by their names without suffix; where no name agrees but the numbers do, by
-    their order, as the published programs paired them.
+
+@dataclass(frozen=True)
+class Part:
+    """One of the folders that make a dataset: ``root/<sequence>/<file of a frame>``."""
+
+    name: str
+    """Its key in ``SequenceFiles.parts``; ``images`` is the real video."""
+    root: Path
+    suffixes: tuple[str, ...]
+    """Of its files, in lower case."""
+    files: str
+    """What its files are called in errors, such as ``pictures``."""
+    remedy: str = "add them"
+    """What to do where they are missing."""
+    is_needed: bool = True
+    """Whether a sequence may lack all of them."""
+    stem: Callable[[Path], str] = lambda path: path.stem
+    """What of a file's name tells the frame."""
+
+
+def find_sequences(parts: list[Part]) -> list[SequenceFiles]:
+    """Find the sequences of a dataset and which files belong to the same frame.
+
+    Files belong together by their names without suffix; where no name agrees but the numbers do, by their order, as
+    the published programs paired them.
+
+    Args:
+        parts: the first one leads: it says which sequences and frames there are.
+
+    Raises:
+        UserError: a folder is missing or empty, or a frame lacks a file; the first such file is named.
+    """
+    leading, *others = parts
+    folders = _folders(leading)
+    for part in others:
+        if part.is_needed or part.root.is_dir():
+            found = {folder.name: folder for folder in _folders(part)}
+            for name in sorted(found.keys() - {folder.name for folder in folders}):
+                raise UserError(
+                    f"{leading.root / name}: expected the {leading.files} of {found[name]}, found no folder; "
+                    f"{leading.remedy}, or remove the {part.files}"
+                )
+    return [_sequence(folder.name, leading, others) for folder in folders]
+
+
+def face_files(root: Path, *, phase: str, needs_images: bool) -> list[SequenceFiles]:
+    """The sequences of ``<phase>_keypoints/<sequence>/*.txt`` and their ``<phase>_img/<sequence>/*``.
 
     Args:
         root: the dataset's folder.
@@ -46,61 +97,69 @@ def face_files(root: Path, *, phase: str, needs_images: bool) -> list[FaceFiles]
         needs_images: whether a sequence without any picture is an error (training) or fine (testing).
 
     Raises:
-        UserError: a folder is missing or empty, or a frame lacks its landmarks or its picture; the first such file is
-            named.
+        UserError: see ``find_sequences``.
     """
-    keypoint_root, image_root = root / f"{phase}_keypoints", root / f"{phase}_img"
-    keypoint_folders = _folders(keypoint_root, "one folder of landmark files for each sequence")
-    image_folders = {}
-    if needs_images or image_root.is_dir():
-        image_folders = {folder.name: folder for folder in _folders(image_root, "one folder of pictures a sequence")}
-    for name in sorted(image_folders.keys() - {folder.name for folder in keypoint_folders}):
+    remedy = "make them with `python -m data.prepare face`"
+    return find_sequences(
+        [
+            Part("keypoints", root / f"{phase}_keypoints", (".txt",), "landmark files", remedy),
+            Part("images", root / f"{phase}_img", PICTURE_SUFFIXES, "pictures", is_needed=needs_images),
+        ]
+    )
+
+
+def two_spellings(root: Path, name: str, *, phase: str) -> Path:
+    """``root/<name>/<phase>`` where it is there, else the older ``root/<phase>_<name>``: vid2vid has both."""
+    newer, older = root / name / phase, root / f"{phase}_{name if len(name) == 1 else name.lower()}"
+    return newer if newer.is_dir() else older
+
+
+def _sequence(name: str, leading: Part, others: list[Part]) -> SequenceFiles:
+    folder = leading.root / name
+    frames = _files(folder, leading)
+    if not frames:
         raise UserError(
-            f"{keypoint_root / name}: expected the landmarks of {image_folders[name]}, found no folder; "
-            "make them with `python -m data.prepare face`, or remove the pictures"
+            f"{folder}: expected {leading.files} *{leading.suffixes[0]}, found none; remove the empty folder "
+            f"or {leading.remedy}"
         )
-    return [_sequence(folder, image_root / folder.name, needs_images=needs_images) for folder in keypoint_folders]
+    found = {leading.name: frames}
+    for part in others:
+        files = _files(part.root / name, part) if (part.root / name).is_dir() else []
+        if files:
+            _check_pairs(frames, files, leading, part)
+        elif part.is_needed:
+            raise UserError(
+                f"{part.root / name}: expected the {part.files} of {folder}, found none; {part.remedy} or remove the "
+                f"{leading.files}"
+            )
+        found[part.name] = files
+    places = [part.root / name for part in (*others, leading)]
+    return SequenceFiles(name, found, _read_facts(*places))
 
 
-def _sequence(keypoint_folder: Path, image_folder: Path, *, needs_images: bool) -> FaceFiles:
-    keypoints = _files(keypoint_folder, (".txt",))
-    if not keypoints:
-        raise UserError(
-            f"{keypoint_folder}: expected landmark files *.txt, found none; remove the empty folder "
-            "or make them with `python -m data.prepare face`"
-        )
-    images = _files(image_folder, PICTURE_SUFFIXES) if image_folder.is_dir() else []
-    if images:
-        _check_pairs(keypoints, images)
-    elif needs_images:
-        raise UserError(
-            f"{image_folder}: expected the pictures of {keypoint_folder}, found none; add them or remove the landmarks"
-        )
-    return FaceFiles(keypoint_folder.name, keypoints, images, _read_facts(image_folder, keypoint_folder))
-
-
-def _check_pairs(keypoints: list[Path], images: list[Path]) -> None:
-    """Raise for the first frame that has a picture but no landmarks, or landmarks but no picture."""
-    with_keypoints, with_image = {path.stem for path in keypoints}, {path.stem for path in images}
-    if len(images) != len(with_image):
-        twice = next(a for a, b in zip(images, images[1:], strict=False) if a.stem == b.stem)
-        raise UserError(f"{twice}: expected one picture a frame, found two of this name; remove one of them")
+def _check_pairs(frames: list[Path], files: list[Path], leading: Part, part: Part) -> None:
+    """Raise for the first frame that one of the two parts lacks."""
+    with_frame = {leading.stem(path) for path in frames}
+    with_file = {part.stem(path) for path in files}
     # two naming schemes, such as 0001.txt and frame_0001.png
-    if len(keypoints) == len(images) and not with_keypoints & with_image:
+    if len(frames) == len(files) and not with_frame & with_file:
         return
-    counts = f"{len(images)} pictures and {len(keypoints)} landmark files"
-    for path in images:
-        if path.stem not in with_keypoints:
-            missing = keypoints[0].with_name(f"{path.stem}.txt")
-            raise UserError(
-                f"{missing}: expected the landmarks of {path}, found no file ({counts}); add it or remove the picture"
-            )
-    for path in keypoints:
-        if path.stem not in with_image:
-            missing = images[0].with_name(path.stem + images[0].suffix)
-            raise UserError(
-                f"{missing}: expected the picture of {path}, found no file ({counts}); add it or remove the landmarks"
-            )
+    counts = f"{len(files)} {part.files} and {len(frames)} {leading.files}"
+    for path in files:
+        if part.stem(path) not in with_frame:
+            raise UserError(_missing(path, part, like=frames[0], of=leading, counts=counts))
+    for path in frames:
+        if leading.stem(path) not in with_file:
+            raise UserError(_missing(path, leading, like=files[0], of=part, counts=counts))
+
+
+def _missing(path: Path, part: Part, *, like: Path, of: Part, counts: str) -> str:
+    """The error for the file that ``of`` lacks and ``path`` of ``part`` asks for; ``like`` is one of its neighbours."""
+    name = like.name.replace(of.stem(like), part.stem(path), 1)
+    return (
+        f"{like.with_name(name)}: expected one of the {of.files}, to go with {path}, found no file ({counts}); "
+        "add it or remove the other"
+    )
 
 
 def _read_facts(*folders: Path) -> VideoFacts:
@@ -122,16 +181,28 @@ def _read_facts(*folders: Path) -> VideoFacts:
     return VideoFacts(rate, size)
 
 
-def _folders(root: Path, expected: str) -> list[Path]:
-    if not root.is_dir():
-        raise UserError(f"{root}: expected {expected}, found no such folder; check --dataroot and --phase")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _folders(part: Part) -> list[Path]:
+    expected = f"expected a folder of {part.files} for each sequence"
+    if not part.root.is_dir():
+        raise UserError(f"{part.root}: {expected}, found no such folder; check --dataroot and --phase")
+    folders = sorted(path for path in part.root.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not folders:
-        raise UserError(f"{root}: expected {expected}, found none; put the frames of a video into a folder of its own")
+        raise UserError(f"{part.root}: {expected}, found none; put the frames of a video into a folder of its own")
     return folders
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")
+def _files(folder: Path, part: Part) -> list[Path]:
+    """The files of ``part`` in ``folder``, in order of their frames.
+
+    Raises:
+        UserError: two of them belong to one frame.
+    """
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in part.suffixes and not path.name.startswith(".")
     )
+    known: dict[str, Path] = {}
+    for path in files:
+        first = known.setdefault(part.stem(path), path)
+        if first != path:
+            raise UserError(f"{first}: expected one file a frame, found {path.name} too; remove one of them")
+    return files

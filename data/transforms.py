@@ -90,6 +90,8 @@ class Geometry:
     resize_or_crop: str = "scaleWidth"
     load_size: int = 512
     fine_size: int = 512
+    center_crop: bool = False
+    """Whether only the middle half of the width remains after all that: a dancer in a wide video."""
 
     def __post_init__(self) -> None:
         """Refuse a mode that does not exist.
@@ -134,6 +136,8 @@ class Geometry:
             crop = Box(0, 0, width, height)
         else:
             crop = self._drawn_crop(box, height, width, rng)
+        if self.center_crop:
+            crop = middle_half(crop)
         if min(height, width, crop.height, crop.width) < 1:
             raise UserError(
                 f"--resize_or_crop {self.resize_or_crop} --loadSize {self.load_size}: expected frames of a "
@@ -176,6 +180,16 @@ def multiple_of_32(side: int) -> int:
     return round(side / 32) * 32
 
 
+def middle_half(box: Box) -> Box:
+    """The middle half of the width of ``box``; as published, each half of that is a multiple of 32.
+
+    Of a box narrower than 128 pixels a multiple of 32 in all remains, 32 at least.
+    """
+    half = box.width // 4 // 32 * 32 or max(multiple_of_32(box.width // 2), 32) // 2
+    middle = box.left + box.width // 2
+    return Box(middle - half, box.top, middle + half, box.bottom)
+
+
 def cut(frame: np.ndarray, box: Box) -> np.ndarray:
     """The part ``box`` of ``frame`` [H, W] or [H, W, C]; zeros where the box sticks out."""
     height, width = frame.shape[:2]
@@ -183,7 +197,7 @@ def cut(frame: np.ndarray, box: Box) -> np.ndarray:
     left, right = np.clip((box.left, box.right), 0, width)
     part = frame[top:bottom, left:right]
     if part.shape[:2] == (box.height, box.width):
-        return np.ascontiguousarray(part)
+        return part.copy()  # of its own memory: frames are shared by the cache
     whole = np.zeros((box.height, box.width, *frame.shape[2:]), frame.dtype)
     whole[top - box.top : bottom - box.top, left - box.left : right - box.left] = part
     return whole
@@ -241,3 +255,27 @@ def moved_frame(frame: np.ndarray, matrix: np.ndarray, *, filter: Literal["neare
     height, width = frame.shape[:2]
     flags = cv2.INTER_NEAREST if filter == "nearest" else cv2.INTER_LINEAR
     return cv2.warpAffine(frame, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+@dataclass(frozen=True)
+class View:
+    """The geometric transform that all frames of a clip share: an affine map of the frame, then the placement."""
+
+    size: tuple[int, int]
+    """Height and width of the frames as they lie on disk."""
+    placement: Placement
+    matrix: np.ndarray | None = None
+    """Affine map [2, 3] from old to new pixel positions (x, y, 1); None moves nothing."""
+
+    def moved(self, frame: np.ndarray, *, filter: Literal["nearest", "bilinear"]) -> np.ndarray:
+        """A frame [H, W, C] or [H, W] after the affine map alone."""
+        return frame if self.matrix is None else moved_frame(frame, self.matrix, filter=filter)
+
+    def of_points(self, points: np.ndarray) -> np.ndarray:
+        """Positions [N, 2] (x, y) after the affine map alone, to draw at and place the drawing."""
+        return points if self.matrix is None else moved_points(points, self.matrix)
+
+    def of_frame(self, frame: np.ndarray, *, filter: Filter) -> Tensor:
+        """Transform a frame, uint8 [H, W, C] or [H, W]; returns uint8 [C, height, width]."""
+        moved = self.moved(frame, filter="nearest" if filter == "nearest" else "bilinear")
+        return self.placement.of_frame(moved, filter=filter)

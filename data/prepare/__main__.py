@@ -1,15 +1,79 @@
-"""``python -m data.prepare KIND VIDEO --out DIR``: a video becomes one sequence of a dataset."""
+"""``python -m data.prepare KIND SOURCE --out DIR``: videos, or what others publish, become sequences of a dataset."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from data.labels import read_label_set
 from data.prepare.face import load_landmark_finder, prepare_face
+from data.prepare.paired import prepare_paired
+from data.prepare.pose import LONGEST_GAP, SMOOTHING, prepare_pose
+from data.prepare.street import cityscapes_drives, folder_drives, write_drives
 from util.errors import OneLineParser, run_program
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prepare one video."""
+    """Prepare what the sub-command names."""
+    arguments.prepare(arguments)
+
+
+def _prepare_street(arguments: argparse.Namespace) -> None:
+    if arguments.images is None and (arguments.source / "leftImg8bit_sequence").is_dir():
+        split = arguments.split or arguments.phase
+        drives = cityscapes_drives(
+            arguments.source, split=split, labels=arguments.labels, min_frames=arguments.min_frames
+        )
+    else:
+        drives = folder_drives(
+            arguments.source,
+            name=arguments.name or arguments.source.resolve().name,
+            images=arguments.images,
+            instances=arguments.instances,
+        )
+    write_drives(
+        drives,
+        arguments.out,
+        phase=arguments.phase,
+        labels=read_label_set(arguments.label_set),
+        by_colour=arguments.by_colour,
+        ignore_label=arguments.ignore_label,
+        copy=arguments.copy,
+    )
+
+
+def _prepare_paired(arguments: argparse.Namespace) -> None:
+    first_frame, end_frame = arguments.frames
+    prepare_paired(
+        arguments.inputs,
+        arguments.wanted,
+        arguments.out,
+        phase=arguments.phase,
+        name=arguments.name or arguments.wanted.stem,
+        first_frame=first_frame,
+        end_frame=end_frame,
+        frames_per_second=arguments.fps,
+        suffix=f".{arguments.format}",
+    )
+
+
+def _prepare_pose(arguments: argparse.Namespace) -> None:
+    prepare_pose(
+        arguments.openpose,
+        arguments.out,
+        video=arguments.video,
+        images=arguments.images,
+        densepose=arguments.densepose,
+        phase=arguments.phase,
+        name=arguments.name or (arguments.video.stem if arguments.video else arguments.openpose.resolve().name),
+        smoothing=arguments.smoothing,
+        longest_gap=arguments.longest_gap,
+        reference=arguments.retarget,
+        frames_per_second=arguments.fps,
+        suffix=f".{arguments.format}",
+    )
+
+
+def _prepare_face(arguments: argparse.Namespace) -> None:
     first_frame, end_frame = arguments.frames
     prepare_face(
         arguments.video,
@@ -29,6 +93,16 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line; one sub-command for each kind of data."""
     parser = OneLineParser(prog="python -m data.prepare", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    _add_face(kinds)
+    _add_street(kinds)
+    _add_paired(kinds)
+    _add_pose(kinds)
+    for kind in kinds.choices.values():
+        kind.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_face(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
     face = kinds.add_parser(
         "face",
         help="a video of one face: its frames and their 68 landmarks",
@@ -38,10 +112,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Example: python -m data.prepare face talk.mp4 --out datasets/talk --frames 0:500, then the same with "
         "--phase test --frames 500:",
     )
+    face.set_defaults(prepare=_prepare_face)
     face.add_argument("video", type=Path, metavar="VIDEO", help="any video file")
-    face.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder")
-    face.add_argument("--phase", default="train", help="train (default), test, ...: what the folders' names begin with")
-    face.add_argument("--name", help="the sequence's name (default: the video's, without suffix)")
+    _add_target(face, name="the video's, without suffix")
     face.add_argument(
         "--enlarge",
         type=_positive,
@@ -49,17 +122,115 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FACTOR",
         help="resize the frames first, by a bicubic filter (default: 1)",
     )
-    face.add_argument(
+    _add_video_choices(face)
+
+
+def _add_street(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
+    street = kinds.add_parser(
+        "street",
+        help="a Cityscapes download, or folders of label maps and pictures",
+        description="Make a street dataset of a Cityscapes download (SOURCE holds leftImg8bit_sequence/SPLIT) or of "
+        "any folder of label maps: SOURCE/*.png is one sequence, SOURCE/NAME/*.png are many. Maps hold label ids, or "
+        "the colours of --label_set. What can stay as it is is linked, not copied.",
+        epilog="Examples: python -m data.prepare street cityscapes --labels predicted --out datasets/street; "
+        "python -m data.prepare street maps --images frames --label_set mine.json --out datasets/own",
+    )
+    street.set_defaults(prepare=_prepare_street)
+    street.add_argument("source", type=Path, metavar="SOURCE", help="a Cityscapes download, or a folder of label maps")
+    _add_target(street, name="SOURCE's; those of the folders in it, if it has any")
+    street.add_argument("--split", help="Cityscapes: which part of the download to take (default: as --phase)")
+    street.add_argument(
+        "--labels", type=Path, metavar="DIR", help="Cityscapes: predicted label maps; gtFine has one frame in thirty"
+    )
+    street.add_argument(
+        "--min_frames", type=int, default=3, metavar="N", help="Cityscapes: leave out shorter drives (default: 3)"
+    )
+    street.add_argument("--images", type=Path, metavar="DIR", help="pictures, named like the label maps")
+    street.add_argument("--instances", type=Path, metavar="DIR", help="instance maps, named like the label maps")
+    street.add_argument(
+        "--label_set",
+        default="cityscapes35",
+        metavar="SET",
+        help="cityscapes35 (default), cityscapes19, or a JSON file of labels: names, ids and colours",
+    )
+    street.add_argument("--by_colour", action="store_true", help="maps with a palette are meant by colour, not number")
+    street.add_argument("--ignore_label", type=int, metavar="ID", help="the id that colours of no label count as")
+    street.add_argument("--copy", action="store_true", help="copy files rather than link them")
+
+
+def _add_paired(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
+    paired = kinds.add_parser(
+        "paired",
+        help="two videos, frame for frame: what will be given, and what shall come out of it",
+        description="Write the frames of INPUT to DIR/A/PHASE/NAME and those of WANTED to DIR/B/PHASE/NAME.",
+        epilog="Example: python -m data.prepare paired grey.mp4 colour.mp4 --out datasets/colours",
+    )
+    paired.set_defaults(prepare=_prepare_paired)
+    paired.add_argument("inputs", type=Path, metavar="INPUT", help="any video file")
+    paired.add_argument("wanted", type=Path, metavar="WANTED", help="another one of as many frames")
+    _add_target(paired, name="WANTED's, without suffix")
+    _add_video_choices(paired)
+
+
+def _add_pose(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
+    pose = kinds.add_parser(
+        "pose",
+        help="what OpenPose found in a video: one person, without gaps and jitter",
+        description="Follow one person through the files that OpenPose wrote (--write_json), fill short gaps, smooth "
+        "the rest in time, and write it with the frames (and DensePose's IUV pictures) as one sequence of a dataset. "
+        "Without --video and --images it can drive a generator, not train one.",
+        epilog="Example: python -m data.prepare pose --openpose json --video dance.mp4 --out datasets/dance; to let "
+        "her dance what he dances: the same with his files and --retarget datasets/hers --phase test",
+    )
+    pose.set_defaults(prepare=_prepare_pose)
+    pose.add_argument("--openpose", type=Path, required=True, metavar="DIR", help="OpenPose's files, one a frame")
+    frames = pose.add_mutually_exclusive_group()
+    frames.add_argument("--video", type=Path, metavar="FILE", help="the frames, as the video that OpenPose was given")
+    frames.add_argument("--images", type=Path, metavar="DIR", help="the frames, as a folder of pictures")
+    pose.add_argument("--densepose", type=Path, metavar="DIR", help="DensePose's IUV pictures, one a frame")
+    _add_target(pose, name="the video's without suffix, else the folder's of --openpose")
+    pose.add_argument(
+        "--smoothing",
+        type=_not_negative,
+        default=SMOOTHING,
+        metavar="FRAMES",
+        help=f"deviation of the Gaussian in time; 0 smooths nothing (default: {SMOOTHING})",
+    )
+    pose.add_argument(
+        "--longest_gap",
+        type=int,
+        default=LONGEST_GAP,
+        metavar="FRAMES",
+        help=f"longer gaps stay open; 0 fills none (default: {LONGEST_GAP})",
+    )
+    pose.add_argument(
+        "--retarget",
+        type=Path,
+        metavar="REF",
+        help="a pose dataset or an OpenPose file: give the dancer the proportions and the place of the person there",
+    )
+    pose.add_argument("--fps", type=_positive, metavar="RATE", help="frames per second to note (default: the video's)")
+    pose.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
+
+
+def _add_target(kind: argparse.ArgumentParser, *, name: str) -> None:
+    """Where a sequence goes; ``name`` tells what it is called by default."""
+    kind.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder")
+    kind.add_argument("--phase", default="train", help="train (default), test, ...: which part of the dataset it is")
+    kind.add_argument("--name", help=f"the sequence's name (default: {name})")
+
+
+def _add_video_choices(kind: argparse.ArgumentParser) -> None:
+    """Which frames of a video are taken, and how they are written."""
+    kind.add_argument(
         "--frames",
         type=_frame_range,
         default=(0, None),
         metavar="FIRST:END",
         help="only these frames, without END; either may be left out (default: all)",
     )
-    face.add_argument("--fps", type=_positive, metavar="RATE", help="frames per second to note (default: the video's)")
-    face.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
-    face.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser
+    kind.add_argument("--fps", type=_positive, metavar="RATE", help="frames per second to note (default: the video's)")
+    kind.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
 
 
 def _positive(text: str) -> float:
@@ -70,6 +241,10 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
+
+
+def _not_negative(text: str) -> float:
+    return 0.0 if text.strip() in ("0", "0.0") else _positive(text)
 
 
 def _frame_range(text: str) -> tuple[int, int | None]:

@@ -4,10 +4,8 @@ The landmark model is dlib's; it is needed here only, never to train or to test.
 """
 
 import importlib.util
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from scipy.signal import savgol_filter
 from data.face import NUM_LANDMARKS, landmarks_as_text
 from data.images import write_picture
 from data.layout import VIDEO_FACTS
+from data.prepare.folders import new_folders
 from util.errors import UserError
 from util.files import write_json, write_text
 from util.video import probe, read_video
@@ -128,25 +127,8 @@ def new_face_folders(root: Path, *, phase: str, name: str) -> Iterator[tuple[Pat
     Raises:
         UserError: one of the two exists already.
     """
-    if not name or name.startswith(".") or Path(name).name != name:
-        raise UserError(f"--name {name}: expected the name of a folder, found something else")
-    targets = root / f"{phase}_img" / name, root / f"{phase}_keypoints" / name
-    for target in targets:
-        if target.exists():
-            raise UserError(f"{target}: expected no such folder yet, found one; remove it or choose another --name")
-    scratch = root / f".{phase}.{name}.{os.getpid()}.part"
-    folders = scratch / "img", scratch / "keypoints"
-    try:
-        for folder in folders:
-            folder.mkdir(parents=True)
-        yield folders
-        for folder, target in zip(folders, targets, strict=True):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        with suppress(OSError):  # not empty: others' files, or the new sequence
-            root.rmdir()
+    with new_folders(root, (f"{phase}_img/{name}", f"{phase}_keypoints/{name}"), name=name) as (images, keypoints):
+        yield images, keypoints
 
 
 def write_landmarks(folder: Path, points: np.ndarray) -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data.clips import Clip, ClipRequest, FaceClips, RequestSampler, collate_clips
-from data.face import FaceEncoder, read_landmarks
-from data.images import write_picture
+from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips
+from data.face import FaceEncoder, FaceFrames, read_landmarks
+from data.images import ArrayCache, write_picture
+from data.layout import face_files
 from data.transforms import Geometry
 from tests.data.synthetic_face import write_face_dataset
 from util.errors import UserError
@@ -26,9 +27,17 @@ def face_clips(
     flip: bool = True,
     affine: float = 0.0,
     geometry: Geometry = GEOMETRY,
-) -> FaceClips:
-    return FaceClips(
-        root, encoder=FaceEncoder(), geometry=geometry, seed=seed, max_t_step=max_t_step, flip=flip, affine=affine
+) -> VideoClips:
+    encoder, cache = FaceEncoder(), ArrayCache()
+    files = face_files(root, phase="train", needs_images=True)
+    return VideoClips(
+        [FaceFrames(one, cache=cache, encoder=encoder) for one in files],
+        encoder=encoder,
+        geometry=geometry,
+        seed=seed,
+        max_t_step=max_t_step,
+        flip=flip,
+        affine=affine,
     )
 
 
@@ -130,7 +139,7 @@ def test_landmarks_in_the_image_lie_where_the_semantics_say(dotted: Path, draw: 
 
 
 def test_about_half_of_the_clips_are_mirrored_and_none_without_flip(dotted: Path) -> None:
-    def num_mirrored(clips: FaceClips) -> int:
+    def num_mirrored(clips: VideoClips) -> int:
         images = [clips[ClipRequest(draw, 1)].image[0, 0] for draw in range(30)]
         return sum(brightest(image, 1)[0] > brightest(image, 2)[0] for image in images)
 

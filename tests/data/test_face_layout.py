@@ -14,7 +14,7 @@ def test_sequences_and_frames_come_in_order(tmp_path: Path) -> None:
     assert (first.name, second.name) == ("s0", "s1")
     assert (
         [path.stem for path in second.images]
-        == [path.stem for path in second.keypoints]
+        == [path.stem for path in second.parts["keypoints"]]
         == ["00000", "00001", "00002", "00003"]
     )
 
@@ -48,7 +48,7 @@ def test_two_naming_schemes_pair_by_order(tmp_path: Path) -> None:
     for path in list((tmp_path / "train_img/s0").iterdir()):
         path.rename(path.with_name(f"frame_{path.name}"))
     (files,) = face_files(tmp_path, phase="train", needs_images=True)
-    assert files.images[2].name == "frame_00002.png" and files.keypoints[2].name == "00002.txt"
+    assert files.images[2].name == "frame_00002.png" and files.parts["keypoints"][2].name == "00002.txt"
 
 
 def test_same_frame_in_two_formats_is_refused(tmp_path: Path) -> None:

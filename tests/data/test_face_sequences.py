@@ -4,19 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from data.face import FaceEncoder
+from data.build import build_sequences
 from data.images import write_picture
-from data.sequences import FaceSequence, face_sequences
-from data.transforms import Geometry
+from data.sequences import VideoSequence
+from options.config import DataConfig
 from tests.data.synthetic_face import write_face_dataset
 from util.errors import UserError
 from util.files import write_json
 
-GEOMETRY = Geometry("scaleWidth", 64, 64)
 
-
-def sequences(root: Path) -> list[FaceSequence]:
-    return face_sequences(root, encoder=FaceEncoder(), geometry=GEOMETRY)
+def sequences(root: Path) -> list[VideoSequence]:
+    return build_sequences(DataConfig(loadSize=64), root=root, phase="test")
 
 
 def test_sequences_of_one_two_and_three_frames_work(tmp_path: Path) -> None:

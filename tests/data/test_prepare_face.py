@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.face import FaceEncoder, read_landmarks
+from data.build import build_sequences
+from data.face import read_landmarks
 from data.images import read_picture
 from data.prepare.__main__ import build_parser
 from data.prepare.face import enlarged, filled, load_landmark_finder, prepare_face, smoothed
-from data.sequences import face_sequences
-from data.transforms import Geometry
+from options.config import DataConfig
 from tests.data.synthetic_face import synthetic_points
 from util.errors import UserError
 from util.video import write_video
@@ -36,7 +36,7 @@ def test_video_becomes_a_dataset_that_can_be_read(
 ) -> None:
     prepare_face(video, tmp_path / "data", phase="test", name="talk", find_landmarks=find_where_bright)
     assert "6 frames at 12 per second; face found in 5, 1 filled" in capsys.readouterr().out
-    (one,) = face_sequences(tmp_path / "data", encoder=FaceEncoder(), geometry=Geometry("scaleWidth", 64, 64))
+    (one,) = build_sequences(DataConfig(loadSize=64), root=tmp_path / "data", phase="test")
     assert (one.name, one.num_frames, one.frames_per_second) == ("talk", 6, 12)
     assert one.semantic(2).shape == (15, 64, 64)
     folders = sorted(path.name for path in (tmp_path / "data").iterdir())

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.face import FaceEncoder, read_landmarks
+from data.build import build_sequences
+from data.face import read_landmarks
 from data.samples.face import FACE_SPLIT, sample_landmarks, write_face_sample
-from data.sequences import face_sequences
-from data.transforms import Geometry
+from options.config import DataConfig
 from util.errors import UserError
 
 
@@ -23,7 +23,7 @@ def test_split_holds_out_the_end() -> None:
 
 def test_sample_is_written_once_and_then_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_face_sample(tmp_path, phases=("test",))
-    (one,) = face_sequences(tmp_path, encoder=FaceEncoder(), geometry=Geometry("scaleWidth", 128, 128))
+    (one,) = build_sequences(DataConfig(loadSize=128), root=tmp_path, phase="test")
     assert (one.name, one.num_frames, round(one.frames_per_second, 2)) == ("carphone", 24, 29.97)
     semantic, image = one.semantic(23), one.image(23)
     assert semantic.shape == (15, 128, 128) and image is not None and image.std() > 0.3

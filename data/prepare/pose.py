@@ -1,0 +1,344 @@
+"""How do a video and what OpenPose found in it become a pose dataset: one person, without gaps and jitter?"""
+
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from data.images import picture_size, write_picture
+from data.layout import PICTURE_SUFFIXES
+from data.openpose import (
+    BODY,
+    MIDDLE_HIP,
+    NECK,
+    NUM_POINTS,
+    is_seen,
+    most_prominent,
+    people_as_json,
+    prominence,
+    read_people,
+)
+from data.pose import frame_of
+from data.prepare.face import write_facts
+from data.prepare.folders import new_folders
+from util.errors import UserError
+from util.files import write_json
+from util.video import probe, read_video
+
+# A gap of more frames than this is no slip of the detector: the person was gone.
+LONGEST_GAP = 12
+SMOOTHING = 1.0
+"""Standard deviation in frames."""
+
+# The bones of BODY_25 from the middle of the hip outwards: each point and the one that it hangs on.
+BONES = (
+    (1, 8), (9, 8), (12, 8), (0, 1), (2, 1), (5, 1), (3, 2), (4, 3), (6, 5), (7, 6), (10, 9), (11, 10), (13, 12),
+    (14, 13), (15, 0), (16, 0), (17, 15), (18, 16), (22, 11), (23, 22), (24, 11), (19, 14), (20, 19), (21, 14),
+)  # fmt: skip
+_FEET = [11, 14, 19, 20, 21, 22, 23, 24]
+# What is carried along with one point of the body, at the size of a bone: the face with the nose, hands with wrists.
+_CARRIED = ((slice(25, 95), 0), (slice(95, 116), 7), (slice(116, 137), 4))
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person through a video."""
+
+    points: np.ndarray
+    """float64 [T, 137, 3]."""
+    num_missing: int
+    """Frames in which nobody was found."""
+    num_crowded: int
+    """Frames in which there was somebody else too."""
+
+
+def prepare_pose(
+    openpose: Path,
+    out: Path,
+    *,
+    video: Path | None = None,
+    images: Path | None = None,
+    densepose: Path | None = None,
+    phase: str,
+    name: str,
+    smoothing: float = SMOOTHING,
+    longest_gap: int = LONGEST_GAP,
+    reference: Path | None = None,
+    frames_per_second: float | None = None,
+    suffix: str = ".png",
+) -> None:
+    """Write one sequence of a pose dataset and print what was found, filled and left open.
+
+    Args:
+        openpose: OpenPose's files, one a frame, in order.
+        out: the dataset's folder; the sequence must not be there yet.
+        video: the frames as a video file, or
+        images: as a folder of pictures; neither for a dataset that only drives a generator.
+        densepose: DensePose's IUV pictures, one a frame; None leaves the folder out (``--openpose_only``).
+        phase: what the folders' names begin with.
+        name: the sequence's folder.
+        smoothing: see ``smoothed``.
+        longest_gap: see ``filled``.
+        reference: a pose dataset or an OpenPose file whose proportions the person takes on (``retargeted``).
+        frames_per_second: noted beside the frames; None: the video's own rate, else 25.
+        suffix: ``.png`` or ``.jpg``.
+
+    Raises:
+        UserError: nothing to read, numbers of frames that differ, nobody in any frame, or the sequence exists already.
+    """
+    files = _listed(openpose, (".json",), "OpenPose files *.json")
+    track = followed([read_people(path) for path in files])
+    if track.num_missing == len(files):
+        raise UserError(f"{openpose}: expected a person, found none in {len(files)} files; check OpenPose's settings")
+    closed, num_filled = filled(track.points, longest_gap=longest_gap)
+    points = smoothed(closed, deviation=smoothing)
+    if reference is not None:
+        points = retargeted(points, reference=reference_points(reference))
+    pictures = _listed(images, PICTURE_SUFFIXES, "pictures") if images else []
+    maps = _listed(densepose, PICTURE_SUFFIXES, "DensePose pictures") if densepose else []
+    for found, folder in ((pictures, images), (maps, densepose)):
+        if found and len(found) != len(files):
+            raise UserError(
+                f"{folder}: expected {len(files)} pictures like {openpose}, found {len(found)}; cut one of them"
+            )
+    parts = ["openpose", *(["img"] if video or images else []), *(["densepose"] if densepose else [])]
+    targets = [f"{phase}_{part}/{name}" for part in parts]
+    with new_folders(out, targets, name=name) as scratch:
+        folders = dict(zip(parts, scratch, strict=True))
+        for number, person in enumerate(points):
+            people = [person] if is_seen(person).any() else []
+            write_json(folders["openpose"] / f"{number:05d}.json", people_as_json(people))
+        for number, path in enumerate(maps):
+            shutil.copyfile(path, folders["densepose"] / f"{number:05d}{path.suffix.lower()}")
+        size = _write_frames(folders.get("img"), video=video, pictures=pictures, num_frames=len(files), suffix=suffix)
+        rate = frames_per_second or (probe(video).frames_per_second if video else 25.0)
+        if size is not None:
+            write_facts(folders["img"], frames_per_second=rate, picture=np.empty((*size, 3)))
+    still_missing = int(sum(not is_seen(person)[BODY].any() for person in points))
+    print(
+        f"{out}: {phase} sequence {name!r}, {len(files)} frames; somebody found in {len(files) - track.num_missing}, "
+        f"several people in {track.num_crowded} (one is followed); {num_filled} points filled between their neighbours "
+        f"in time, {still_missing} frames are left without anybody"
+    )
+
+
+def followed(people: list[list[np.ndarray]]) -> Track:
+    """One person through all frames: the one who is most prominent over time, and in each frame the one nearest to it.
+
+    The frame with the most prominent person begins; from there the track goes forwards and backwards, to the person
+    whose shared points are nearest to the last ones, so that two who pass each other are not exchanged.
+    """
+    points = np.zeros((len(people), NUM_POINTS, 3))
+    best = [most_prominent(found) for found in people]
+    start = int(np.argmax([0.0 if person is None else prominence(person) for person in best]))
+    for order in (range(start, len(people)), range(start, -1, -1)):
+        last = best[start]
+        for frame in order:
+            seen = [person for person in people[frame] if is_seen(person)[BODY].any()]
+            if seen and last is not None:
+                last = points[frame] = min(seen, key=partial(_distance, last))
+    num_seen = [sum(bool(is_seen(person)[BODY].any()) for person in found) for found in people]
+    return Track(points, sum(number == 0 for number in num_seen), sum(number > 1 for number in num_seen))
+
+
+def _distance(other: np.ndarray, person: np.ndarray) -> float:
+    """Mean distance in pixels of the body's points that both have; of their middles where they share none."""
+    ours, theirs = is_seen(person)[BODY], is_seen(other)[BODY]
+    shared = ours & theirs
+    if shared.any():
+        return float(np.hypot(*(person[BODY][shared, :2] - other[BODY][shared, :2]).T).mean())
+    return float(np.hypot(*(person[BODY][ours, :2].mean(axis=0) - other[BODY][theirs, :2].mean(axis=0))))
+
+
+def filled(points: np.ndarray, *, longest_gap: int = LONGEST_GAP) -> tuple[np.ndarray, int]:
+    """Fill gaps in time by straight lines between their two neighbours.
+
+    A filled point is half as sure as the less sure neighbour. A gap that is longer than ``longest_gap`` frames, or at
+    either end, stays open: nobody knows what happened.
+
+    Args:
+        points: [T, 137, 3].
+        longest_gap: in frames; 0 fills nothing.
+
+    Returns:
+        The same with gaps filled, and how many points that were.
+    """
+    points, seen, num_filled = points.copy(), is_seen(points), 0
+    for number in range(points.shape[1]):
+        known = np.flatnonzero(seen[:, number])
+        for before, after in zip(known, known[1:], strict=False):
+            if 1 < after - before <= longest_gap + 1:
+                share = (np.arange(before + 1, after) - before)[:, None] / (after - before)
+                line = points[before, number, :2] * (1 - share) + points[after, number, :2] * share
+                points[before + 1 : after, number, :2] = line
+                sure = 0.5 * min(points[before, number, 2], points[after, number, 2])
+                points[before + 1 : after, number, 2] = max(sure, 0.11)
+                num_filled += int(after - before - 1)
+    return points, num_filled
+
+
+def smoothed(points: np.ndarray, *, deviation: float = SMOOTHING) -> np.ndarray:
+    """Smooth positions in time: first single outliers (a median of three), then jitter (a local straight line).
+
+    Each position becomes that of the line which fits its neighbours best, weighted by a Gaussian in time and by their
+    confidence. So steady motion stays exactly as it is, also at either end and beside points that are unsure. Points
+    that were not seen count nothing and stay so.
+
+    Args:
+        points: [T, 137, 3].
+        deviation: of the Gaussian in frames; 0 smooths nothing.
+    """
+    if deviation == 0 or len(points) < 3:
+        return points
+    seen = is_seen(points)
+    position, result = points[..., :2].copy(), points.copy()
+    inner = seen[:-2] & seen[1:-1] & seen[2:]
+    median = np.median(np.stack((position[:-2], position[1:-1], position[2:])), axis=0)
+    position[1:-1][inner] = median[inner]
+    sure = np.where(seen, points[..., 2], 0)[..., None]
+    # sums of weight * time^n, and of weight * time^n * position
+    times, moved = np.zeros((3, *seen.shape, 1)), np.zeros((2, *position.shape))
+    reach = min(int(np.ceil(3 * deviation)), len(points) - 1)
+    for offset in range(-reach, reach + 1):
+        here = slice(max(0, -offset), len(points) - max(0, offset))
+        there = slice(max(0, offset), len(points) - max(0, -offset))
+        weight = np.exp(-0.5 * (offset / deviation) ** 2) * sure[there]
+        for power in range(3):
+            times[power, here] += weight * offset**power
+        for power in range(2):
+            moved[power, here] += weight * offset**power * position[there]
+    spread = times[0] * times[2] - times[1] ** 2
+    # one neighbour alone makes no line
+    is_line = spread > 1e-9 * times[0] ** 2
+    line = (times[2] * moved[0] - times[1] * moved[1]) / np.where(is_line, spread, 1)
+    mean = moved[0] / np.maximum(times[0], 1e-12)
+    result[seen, :2] = np.where(is_line, line, mean)[seen]
+    return result
+
+
+def reference_points(reference: Path) -> np.ndarray:
+    """The people of a pose dataset (its training phase, else any), of a folder of OpenPose files, or of one file.
+
+    Returns:
+        [T, 137, 3], one person a frame, only frames in which there is one.
+
+    Raises:
+        UserError: nothing of all that is there, or nobody in it.
+    """
+    if reference.is_file():
+        files = [reference]
+    else:
+        folders = [reference / "train_openpose", *sorted(reference.glob("*_openpose")), reference]
+        found = (sorted(folder.rglob("*.json")) for folder in folders if folder.is_dir())
+        files = next((paths for paths in found if paths), [])
+    files = [path for path in files if path.name != "video.json"]
+    people = [most_prominent(read_people(path)) for path in files]
+    seen = [person for person in people if person is not None]
+    if not seen:
+        raise UserError(
+            f"{reference}: expected a pose dataset or an OpenPose file with somebody in it, found {len(files)} files "
+            "and nobody; give another --retarget"
+        )
+    return np.stack(seen)
+
+
+def retargeted(points: np.ndarray, *, reference: np.ndarray) -> np.ndarray:
+    """Give a dancer the body of another: every bone keeps its direction and takes the other's length.
+
+    A bone's length is the 90th percentile over the frames, since a bone that points at the camera looks short; what it
+    is shortened by in a frame stays. The chain begins at the middle of the hip (where it is not seen, at the neck),
+    whose path is scaled like the body's height and moved so that the soles of both stand at the same height and the
+    dance has its middle where the other's was. Face and hands go with nose and wrists at the scale of the head and the
+    lower arms.
+
+    Args:
+        points: the dance, [T, 137, 3].
+        reference: the body, [S, 137, 3].
+
+    Raises:
+        UserError: neither the middle of the hip nor the neck is seen in them.
+    """
+    ours, theirs = _bone_lengths(points), _bone_lengths(reference)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = theirs / ours
+    known = np.isfinite(ratios) & (ratios > 0)
+    if not known.any():
+        raise UserError("--retarget: expected bones that both people show, found none; give another reference")
+    scale = float(np.median(ratios[known]))
+    ratios = np.where(known, ratios, scale)
+    result = points.copy()
+    seen = is_seen(points)
+    root = np.where(seen[:, MIDDLE_HIP, None], points[:, MIDDLE_HIP, :2], points[:, NECK, :2])
+    offset = np.zeros((len(points), 25, 2))
+    for ratio, (end, start) in zip(ratios, BONES, strict=True):
+        offset[:, end] = offset[:, start] + ratio * (points[:, end, :2] - points[:, start, :2])
+    result[:, BODY, :2] = offset
+    no_hip = ~seen[:, MIDDLE_HIP]
+    result[no_hip, BODY, :2] -= offset[no_hip, NECK, None]
+    result[:, BODY, :2] += scale * root[:, None]
+    for part, joint in _CARRIED:
+        carried = float(ratios[[end for end, _ in BONES].index(17 if joint == 0 else joint)])
+        result[:, part, :2] = result[:, joint, None, :2] + carried * (points[:, part, :2] - points[:, joint, None, :2])
+    shift = _standing(reference) - _standing(result)
+    result[..., :2] += shift
+    result[~seen] = 0
+    return result
+
+
+def _bone_lengths(points: np.ndarray) -> np.ndarray:
+    """Length in pixels of each of the ``BONES``, nan where it is never seen."""
+    seen = is_seen(points)
+    lengths = []
+    for end, start in BONES:
+        both = seen[:, end] & seen[:, start]
+        run = points[both, end, :2] - points[both, start, :2]
+        lengths.append(np.percentile(np.hypot(*run.T), 90) if both.any() else np.nan)
+    return np.array(lengths)
+
+
+def _standing(points: np.ndarray) -> np.ndarray:
+    """Where somebody stands, (x, y): the middle of the body over time, the height of the soles."""
+    seen = is_seen(points)
+    body = points[:, BODY][seen[:, BODY]]
+    feet = points[:, _FEET][seen[:, _FEET]]
+    ground = feet if len(feet) else body
+    return np.array((np.median(body[:, 0]), np.percentile(ground[:, 1], 90)))
+
+
+def _listed(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
+    """The files of ``folder`` in the order of their frames."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of {what}, found none; check the path")
+    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    found = [path for path in found if path.name != "video.json"]
+    if not found:
+        raise UserError(f"{folder}: expected {what}, found none; check the path")
+    return sorted(found, key=lambda path: frame_of(path))
+
+
+def _write_frames(
+    folder: Path | None, *, video: Path | None, pictures: list[Path], num_frames: int, suffix: str
+) -> tuple[int, int] | None:
+    """Write the real frames; their height and width, None where there are none.
+
+    Raises:
+        UserError: the video has another number of frames than ``num_frames``.
+    """
+    if folder is None:
+        return None
+    if video is None:
+        for number, path in enumerate(pictures):
+            shutil.copyfile(path, folder / f"{number:05d}{path.suffix.lower()}")
+        return picture_size(pictures[0])
+    count, size = 0, (0, 0)
+    for frame in read_video(video):
+        write_picture(folder / f"{count:05d}{suffix}", frame)
+        count, size = count + 1, (frame.shape[0], frame.shape[1])
+    if count != num_frames:
+        raise UserError(
+            f"{video}: expected {num_frames} frames, one for each OpenPose file, found {count}; run OpenPose on this "
+            "video again"
+        )
+    return size
