@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from data.build import build_sequences
-from data.sequences import FaceSequence
-from models.build import build_generator, load_generator
+from data.build import build_encoder, build_sequences
+from data.sequences import VideoSequence
+from models.build import blank_inputs, build_generator, load_generator
 from models.first_frame import GlobalGenerator
-from models.generator import CompositeGenerator
 from models.interpolate import make_interpolator
 from models.keyframes import choose_keyframes, thumbnail
 from models.synthesizer import Synthesizer, draw_opening
@@ -30,7 +29,7 @@ from util.evaluation import Take, record, summarise
 from util.files import folder_beside, write_json
 from util.macs import count_macs
 from util.page import PageVideo, Section, write_page
-from util.pictures import semantic_to_rgb, to_uint8
+from util.pictures import to_uint8
 from util.video import write_video
 
 LABELS = {
@@ -60,11 +59,17 @@ def make_contestants(config: TestConfig, device: torch.device) -> list[Contestan
     def contestant(name: str, path: str, flag: str, keyframes: str) -> Contestant:
         saved = checkpoints.load(path, flag=flag)
         generator = load_generator(saved)
-        if not isinstance(generator, CompositeGenerator):
+        if isinstance(generator, GlobalGenerator):
             raise UserError(f"{flag} {path}: draws single images; expected a video generator")
         interpolator = make_interpolator(config.interpolation)
         num_frames = saved.config.generator.n_frames_G
-        engine = Synthesizer(generator, num_frames=num_frames, interpolator=interpolator, device=device)
+        engine = Synthesizer(
+            generator,
+            num_frames=num_frames,
+            interpolator=interpolator,
+            device=device,
+            foreground=build_encoder(saved.config.data).foreground,
+        )
         return Contestant(name, saved, engine, keyframes, config.keyframe_share)
 
     if config.first_frame == "generated":
@@ -101,7 +106,7 @@ class Opening:
                 raise UserError(f"--single_checkpoint {config.single_checkpoint} encodes its data in another way")
             self.generator = generator
 
-    def frames(self, sequence: FaceSequence) -> list[Tensor]:
+    def frames(self, sequence: VideoSequence) -> list[Tensor]:
         """The opening of ``sequence``; empty when it is generated."""
         count = min(self.count, sequence.num_frames)
         if self.kind == "generated":
@@ -122,7 +127,7 @@ class Opening:
         return len(opening) if self.kind == "real" else 0
 
 
-def choose(sequence: FaceSequence, contestant: Contestant, num_opening: int) -> list[int]:
+def choose(sequence: VideoSequence, contestant: Contestant, num_opening: int) -> list[int]:
     """Key-frames of a sequence for a contestant; the whole semantic video is looked at, small."""
     if contestant.keyframes == "all":
         return list(range(sequence.num_frames))
@@ -131,7 +136,7 @@ def choose(sequence: FaceSequence, contestant: Contestant, num_opening: int) -> 
 
 
 def perform(
-    contestants: list[Contestant], sequence: FaceSequence, opening: Opening, config: TestConfig, folder: Path
+    contestants: list[Contestant], sequence: VideoSequence, opening: Opening, config: TestConfig, folder: Path
 ) -> dict[str, Take]:
     """All contestants' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
     frames = opening.frames(sequence)
@@ -175,7 +180,7 @@ def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
 
 
 def perform_baselines(
-    sequence: FaceSequence, opening: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
+    sequence: VideoSequence, opening: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
 ) -> dict[str, Take]:
     """Takes of the two baselines that know nothing but the opening, or the training video."""
 
@@ -200,17 +205,17 @@ def perform_baselines(
 
 def macs_per_call(saved: Checkpoint, size: tuple[int, int]) -> int:
     """Exact multiply-accumulates of one drawn frame, counted on the meta device."""
-    channels, frames = saved.facts["semantic_channels"], saved.config.generator.n_frames_G
+    config, channels = saved.config.generator, saved.facts["semantic_channels"]
     with torch.device("meta"):
-        generator = build_generator(saved.config.generator, semantic_channels=channels)
-        semantic, previous = torch.empty(1, channels * frames, *size), torch.empty(1, 3 * (frames - 1), *size)
-    return count_macs(generator, semantic, previous).exact
+        generator = build_generator(config, semantic_channels=channels)
+        inputs, keywords = blank_inputs(config, semantic_channels=channels, size=size)
+    return count_macs(generator, *inputs, **keywords).exact
 
 
-def write_references(sequence: FaceSequence, folder: Path) -> list[PageVideo]:
+def write_references(sequence: VideoSequence, folder: Path) -> list[PageVideo]:
     """Videos of the semantics and, where there is one, of the real frames."""
     path = folder / "semantics" / f"{sequence.name}.mp4"
-    maps = (semantic_to_rgb(sequence.semantic(number)) for number in range(sequence.num_frames))
+    maps = (sequence.encoder.picture(sequence.semantic(number)) for number in range(sequence.num_frames))
     write_video(path, maps, frames_per_second=sequence.frames_per_second)
     videos = [PageVideo("Semantics (input)", path)]
     if sequence.image(0) is not None:
@@ -222,7 +227,7 @@ def write_references(sequence: FaceSequence, folder: Path) -> list[PageVideo]:
     return videos
 
 
-def make_section(sequence: FaceSequence, takes: dict[str, Take], references: list[PageVideo], folder: Path) -> Section:
+def make_section(sequence: VideoSequence, takes: dict[str, Take], references: list[PageVideo], folder: Path) -> Section:
     """A sequence's part of the page."""
     shown = [name for name in ("teacher", "student_all", "fast") if name in takes]
     return Section(

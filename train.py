@@ -2,34 +2,30 @@
 
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from data.clips import Clip
+from models.guard import Collapse
 from models.losses import LossTable
+from models.plan import print_plan
 from models.rollout import Rollout
 from models.stages.base import Lesson
-from models.training import Training, assemble, clip_loader, next_clip
+from models.training import Training, assemble, clip_loader, fix_coarse_scales, next_clip, recalibrate
+from models.validation import METRIC, Validation
 from options.cli import parse
 from options.config import TrainConfig
-from util.errors import UserError, run_program
+from util.errors import run_program
 from util.logging import TrainingLog
 from util.pictures import semantic_to_rgb, to_uint8
-
-
-def update(training: Training, which: str, table: LossTable) -> None:
-    """One step of one optimizer down the gradient of a loss table."""
-    optimizer = training.optimizers[which]
-    optimizer.zero_grad(set_to_none=True)
-    training.scaler.scale(table.total()).backward()
-    training.scaler.step(optimizer)
+from util.processes import ALONE, Processes, joined
 
 
 def set_learning_rate(training: Training) -> float:
-    """Every optimizer follows the schedule; returns the factor."""
-    factor = training.schedule.learning_rate_factor(training.step)
+    """Every optimizer follows the schedule, and the guard after a collapse; returns the factor."""
+    factor = training.schedule.learning_rate_factor(training.step) * training.guard.lr_scale
     for optimizer in training.optimizers.values():
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
@@ -37,27 +33,56 @@ def set_learning_rate(training: Training) -> float:
     return factor
 
 
-def train_on(training: Training, clip: Clip, log: TrainingLog) -> tuple[Lesson, Rollout]:
-    """One step: a clip rolls, lesson by lesson; each lesson updates the generator, then the critics.
+def learn(training: Training, lesson: Lesson, *, share: float) -> tuple[Rollout, dict[str, Tensor]]:
+    """Add a lesson's gradients to those of the generator and of the critics; no weight changes.
+
+    Args:
+        training: the run.
+        lesson: what to draw.
+        share: of this lesson in the update.
+
+    Returns:
+        What was drawn, and the losses by name.
+    """
+    stage, learners = training.stage, training.learners
+
+    def drawn() -> tuple[LossTable, Rollout]:
+        backpropagate = training.schedule.frames_backpropagate_at(training.step)
+        rollout = stage.rollout(lesson, backpropagate=backpropagate)
+        return stage.generator_losses(lesson, rollout), rollout
+
+    with training.autocast():
+        rows, rollout = learners["generator"].loss(drawn)
+    training.scaler.scale(rows.total() * share).backward()
+    with training.autocast():
+        verdicts = learners["critics"].loss(lambda: stage.critic_losses(lesson, rollout))
+    training.scaler.scale(verdicts.total() * share).backward()
+    return rollout, rows.detached() | verdicts.detached()
+
+
+def train_on(training: Training, clips: list[Clip], log: TrainingLog) -> tuple[Lesson, Rollout]:
+    """One step: clips roll side by side, lesson by lesson; each lesson updates the generator and the critics.
 
     Returns:
         The last lesson and what was drawn, for pictures.
+
+    Raises:
+        Collapse: when a loss or a gradient is not finite.
     """
-    stage, schedule, step = training.stage, training.schedule, training.step
-    random = torch.Generator().manual_seed(training.config.run.seed * 1_000_003 + step)
+    schedule, step = training.schedule, training.step
     with training.autocast():
-        episode = stage.prepare(clip, random)
-    for lesson in episode.lessons(schedule.frames_per_step_at(step), context=stage.context):
-        with training.autocast():
-            rollout = stage.rollout(lesson, backpropagate=schedule.frames_backpropagate_at(step))
-            rows = stage.generator_losses(lesson, rollout)
-        update(training, "generator", rows)
-        with training.autocast():
-            verdicts = stage.critic_losses(lesson, rollout)
-        update(training, "critics", verdicts)
-        training.scaler.update()
-        episode.record(rollout)
-        log.count(rows.detached() | verdicts.detached())
+        episodes = [training.prepare(clip, batch) for clip, batch in zip(clips, training.batches, strict=True)]
+    num_frames, context = schedule.frames_per_step_at(step), training.stage.context
+    for lessons in zip(*(one.lessons(num_frames, context=context) for one in episodes), strict=True):
+        training.forget_gradients()
+        rows: dict[str, Tensor] = {}
+        for number, (episode, lesson) in enumerate(zip(episodes, lessons, strict=True)):
+            with training.gradients_stay_here(number < len(episodes) - 1):
+                rollout, losses = learn(training, lesson, share=1 / len(episodes))
+            episode.record(rollout)
+            log.count(losses)
+            rows |= {f"{name} of batch {number}": value for name, value in losses.items()}
+        training.update(rows)
     return lesson, rollout
 
 
@@ -74,72 +99,94 @@ def is_due(frequency: int, step: int) -> bool:
     return frequency > 0 and step % frequency == 0
 
 
-def refuse_collapse(training: Training, means: dict[str, float]) -> None:
-    """Stop before a broken network is saved.
-
-    Raises:
-        UserError: when a loss is not a number.
-    """
-    broken = [name for name, value in means.items() if not np.isfinite(value)]
-    if broken:
-        raise UserError(
-            f"{training.folder}: {', '.join(broken)} not finite by step {training.step}; the last save is whole: "
-            "resume from it with a lower --lr, or without --amp fp16"
-        )
-
-
 def is_late(training: Training) -> bool:
     """Whether ``--max_minutes`` are over."""
     return 0 < training.config.schedule.max_minutes * 60 <= training.seconds
 
 
-def train(training: Training, log: TrainingLog) -> None:
-    """The loop."""
+def next_clips(training: Training, loader: Iterator[Clip]) -> list[Clip]:
+    """The clips of a step, of this process."""
+    return [training.ready(next_clip(loader)) for _ in training.batches]
+
+
+def train(training: Training, log: TrainingLog, validation: Validation) -> None:
+    """The loop.
+
+    Raises:
+        Collapse: when a loss or a gradient is not finite; the last save is whole.
+    """
     run = training.config.run
     steps_per_epoch = training.schedule.steps_per_epoch
     training.stage.generator.train()
     training.stage.critics.train()
-    clips = iter(clip_loader(training))
+    loader = iter(clip_loader(training))
     while training.step < training.schedule.num_steps and not is_late(training):
         started = time.monotonic()
         factor = set_learning_rate(training)
-        lesson, rollout = train_on(training, next_clip(clips).to(training.device), log)
+        fix_coarse_scales(training)
+        clips = next_clips(training, loader)
+        training.save_beginning()
+        lesson, rollout = train_on(training, clips, log)
         training.step += 1
-        training.seconds += time.monotonic() - started
+        training.count_seconds(time.monotonic() - started)
         log.advance()
         is_last = is_late(training) or training.step == training.schedule.num_steps
         saves = is_last or is_due(run.save_latest_freq, training.step)
         keeps = is_due(run.save_epoch_freq * steps_per_epoch, training.step)
-        if saves or keeps or is_due(run.print_freq, training.step):
-            refuse_collapse(training, log.report(training.step, learning_rate=factor * training.config.schedule.lr))
+        validates = validation.is_possible and (is_last or is_due(run.validation_freq * steps_per_epoch, training.step))
+        if is_last or validates:
+            recalibrate(training)
+        told = {"learning_rate": factor * training.config.schedule.lr}
+        if validates:
+            told[METRIC] = validation.score(training)
+        if saves or keeps or validates or is_due(run.print_freq, training.step):
+            log.report(training.step, **told)
         if is_last or is_due(run.display_freq, training.step):
             log.picture(training.step, draw_picture(lesson, rollout))
+        if validates and training.is_best(METRIC, told[METRIC]):
+            training.save("best")
+            log.say(f"best so far: {METRIC} {told[METRIC]:.2f} dB on '{run.val_phase}' at step {training.step}")
         if keeps:
             training.save(f"epoch_{training.step // steps_per_epoch}")
         if saves:
             training.save("latest")
 
 
-def run(config: TrainConfig) -> Training:
+def run(config: TrainConfig, *, processes: Processes = ALONE) -> Training:
     """Do a whole run, or what is left of it.
 
     Returns:
         The run at its end.
     """
-    training, lines = assemble(config)
+    training, lines = assemble(config, processes=processes)
+    validation = Validation(config, processes)
+    lines += validation.lines
     title, num_steps = f"{config.run.stage} {config.run.name}", training.schedule.num_steps
-    with TrainingLog(training.folder, first_step=training.step, num_steps=num_steps, title=title) as log:
-        for line in lines:
-            log.say(line)
-        train(training, log)
-        why = f", stopped by --max_minutes {config.schedule.max_minutes:g}" if is_late(training) else ""
-        log.say(f"checkpoint: {training.folder / 'latest'} (step {training.step} of {num_steps}{why})")
+    has_ended = False
+    while not has_ended:
+        with TrainingLog(
+            training.folder, first_step=training.step, num_steps=num_steps, title=title, processes=processes
+        ) as log:
+            for line in lines:
+                log.say(line)
+            try:
+                train(training, log, validation)
+                has_ended = True
+            except Collapse as collapse:
+                lines = [training.roll_back(collapse)]
+    why = f", stopped by --max_minutes {config.schedule.max_minutes:g}" if is_late(training) else ""
+    log.say(f"checkpoint: {training.folder / 'latest'} (step {training.step} of {num_steps}{why})")
     return training
 
 
 def main() -> None:
     """Train as the command line says."""
-    run(parse(TrainConfig, description=__doc__.splitlines()[0]))
+    config = parse(TrainConfig, description=__doc__.splitlines()[0])
+    if config.run.plan:
+        print_plan(config)
+        return
+    with joined(config.run.device) as processes:
+        run(config, processes=processes)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,24 @@
 
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from models.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.discriminator import MultiscaleDiscriminator
 from models.features import PerceptualChoice, make_perceptual
 from models.first_frame import GlobalGenerator
 from models.flow import make_flow
 from models.generator import CompositeGenerator
+from models.i3d import make_global_loss
+from models.local_enhancer import LocalEnhancer
 from models.stages.base import LossWeights, Stage
+from models.stages.face import FaceFinder
 from models.stages.first_frame import FirstFrame
 from models.stages.skd import SpatialDistillation
 from models.stages.teacher import Teacher
 from models.stages.tkd import TemporalDistillation
+from models.statistics import use_batch_statistics
 from options.config import CriticConfig, GeneratorConfig, LossConfig, TrainConfig
 from util.checkpoint import Checkpoint, load_weights
 
@@ -21,7 +27,7 @@ IMAGE_CHANNELS = 3
 FLOW_CHANNELS = 2
 
 
-def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> CompositeGenerator | GlobalGenerator:
+def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> VideoGenerator | GlobalGenerator:
     """The generator of a config, with fresh weights.
 
     Args:
@@ -36,29 +42,57 @@ def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> Compo
             num_blocks=config.n_blocks,
             norm=config.norm,
         )
-    return CompositeGenerator(
-        semantic_channels=semantic_channels,
-        num_frames=config.n_frames_G,
+    common: dict[str, Any] = {
+        "semantic_channels": semantic_channels,
+        "num_frames": config.n_frames_G,
+        "num_downsamples": config.n_downsample_G,
+        "norm": config.norm,
+        "has_foreground": config.fg,
+        "has_flow": not config.no_flow,
+        "align_corners": config.warp_align_corners,
+    }
+    coarse = CompositeGenerator(
         base_channels=config.ngf,
-        num_downsamples=config.n_downsample_G,
         num_blocks=config.n_blocks,
-        norm=config.norm,
         block={"composite": "residual", "sr_mobile_composite": "mobile"}[config.netG],
         low_demand=config.low_demand,
-        has_flow=not config.no_flow,
-        align_corners=config.warp_align_corners,
+        **common,
     )
+    if config.n_scales_spatial == 1:
+        return coarse
+    finer = [
+        LocalEnhancer(scale=scale, base_channels=config.ngf // 2**scale, num_blocks=config.n_blocks_local, **common)
+        for scale in range(1, config.n_scales_spatial)
+    ]
+    return CoarseToFine(coarse, finer)
+
+
+def blank_inputs(
+    config: GeneratorConfig, *, semantic_channels: int, size: tuple[int, int]
+) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """What the generator of a config is called with, (arguments, keywords), zero: to count or check on ``meta``.
+
+    Args:
+        config: its architecture.
+        semantic_channels: channels of one semantic frame.
+        size: height and width of the frames.
+    """
+    if config.netG == "global":
+        return [torch.zeros(1, semantic_channels, *size)], {}
+    semantic = torch.zeros(1, semantic_channels * config.n_frames_G, *size)
+    previous = torch.zeros(1, IMAGE_CHANNELS * (config.n_frames_G - 1), *size)
+    return [semantic, previous], {"foreground_mask": torch.zeros(1, 1, *size)} if config.fg else {}
 
 
 def build_critics(config: CriticConfig, *, semantic_channels: int, norm: str, has_temporal: bool) -> nn.ModuleDict:
-    """The image critic, and one temporal critic a scale."""
+    """The image critic, one temporal critic a scale, and the face critic where it is asked for."""
 
-    def critic(channels: int) -> MultiscaleDiscriminator:
+    def critic(channels: int, *, num_scales: int = config.num_D) -> MultiscaleDiscriminator:
         return MultiscaleDiscriminator(
             input_channels=channels,
             base_channels=config.ndf,
             num_layers=config.n_layers_D,
-            num_scales=config.num_D,
+            num_scales=num_scales,
             norm=norm,
         )
 
@@ -66,37 +100,55 @@ def build_critics(config: CriticConfig, *, semantic_channels: int, norm: str, ha
     window = config.n_frames_D * IMAGE_CHANNELS + (config.n_frames_D - 1) * FLOW_CHANNELS
     for scale in range(config.n_scales_temporal if has_temporal else 0):
         critics[f"temporal_{scale}"] = critic(window)
+    if config.add_face_disc:
+        # a face is small: two scales less (vid2vid)
+        critics["face"] = critic(semantic_channels + IMAGE_CHANNELS, num_scales=max(1, config.num_D - 2))
     return critics
 
 
-def build_loss_weights(config: LossConfig, perceptual: PerceptualChoice, *, draws_first: bool) -> LossWeights:
-    """Weights of the loss rows; some defaults depend on the backbone, or on whether first frames are learned."""
+def build_loss_weights(
+    config: LossConfig, perceptual: PerceptualChoice, *, draws_first: bool, num_scales: int = 1
+) -> LossWeights:
+    """Weights of the loss rows; some defaults depend on the backbone, or on whether first frames are learned.
+
+    A flow in pixels doubles with every spatial scale, and its row counts half as much.
+    """
     return LossWeights(
         features=config.lambda_feat,
         perceptual=perceptual.weight if config.lambda_perceptual is None else config.lambda_perceptual,
         pixel=config.lambda_pixel,
-        flow=config.lambda_F,
+        flow=config.lambda_F / 2 ** (num_scales - 1),
+        flow_warp=config.lambda_F,
         temporal_warp=config.lambda_T,
         trust_warp=float(draws_first) if config.lambda_W is None else config.lambda_W,
         kd=config.lambda_kd,
         kd_local=config.lambda_kd_local,
         kd_global=config.lambda_kd_global,
+        face=config.lambda_face,
     )
 
 
-def load_generator(checkpoint: Checkpoint) -> CompositeGenerator | GlobalGenerator:
+def load_generator(checkpoint: Checkpoint) -> VideoGenerator | GlobalGenerator:
     """The generator of a checkpoint, rebuilt from its own config, with its weights, in eval mode.
+
+    With ``batch_statistics`` (imported weights) it normalises by the statistics of what it sees, in eval mode too.
 
     Raises:
         UserError: when weights are missing or do not fit.
     """
     generator = build_generator(checkpoint.config.generator, semantic_channels=checkpoint.facts["semantic_channels"])
     load_weights(generator, checkpoint.weights("generator"), where=checkpoint.folder)
+    if checkpoint.config.generator.batch_statistics:
+        use_batch_statistics(generator)
     return generator.eval()
 
 
 def build_stage(
-    config: TrainConfig, *, semantic_channels: int, teacher: CompositeGenerator | None
+    config: TrainConfig,
+    *,
+    semantic_channels: int,
+    teacher: VideoGenerator | None,
+    find_face: FaceFinder | None = None,
 ) -> tuple[Stage, list[str]]:
     """The training of a config, with fresh weights.
 
@@ -104,12 +156,15 @@ def build_stage(
         config: of the run.
         semantic_channels: channels of one semantic frame.
         teacher: the frozen teacher, for the distilling stages.
+        find_face: where the faces are in semantic frames, for ``--add_face_disc``.
 
     Returns:
         The stage, and what it was made of, in lines for the log and the checkpoint.
     """
-    perceptual = make_perceptual(config.loss.perceptual, vgg_weights=config.loss.vgg_weights)
-    estimator = make_flow(config.loss.flow)
+    perceptual = make_perceptual(
+        config.loss.perceptual, vgg_weights=config.loss.vgg_weights, vgg_input=config.loss.vgg_input
+    )
+    estimator = make_flow(config.loss.flow, weights=config.loss.flow_weights)
     described = [perceptual.description, f"reference flow: {estimator.name}"]
     parts: dict[str, Any] = {
         "generator": build_generator(config.generator, semantic_channels=semantic_channels),
@@ -121,8 +176,15 @@ def build_stage(
         ),
         "perceptual": perceptual.loss,
         "estimator": estimator,
-        "weights": build_loss_weights(config.loss, perceptual, draws_first=config.schedule.no_first_img),
+        "weights": build_loss_weights(
+            config.loss,
+            perceptual,
+            draws_first=config.schedule.no_first_img,
+            num_scales=config.generator.n_scales_spatial,
+        ),
         "gan_mode": config.critic.gan_mode,
+        "judges_raw": config.loss.raw_rows == "all",
+        "find_face": find_face,
     }
     if config.run.stage == "first_frame":
         return FirstFrame(**parts), described
@@ -131,11 +193,13 @@ def build_stage(
         "num_critic_frames": config.critic.n_frames_D,
         "given_noise": config.schedule.given_noise,
         "draws_first": config.schedule.no_first_img,
+        "sparse_windows": config.critic.sparse_D,
     }
     if config.run.stage == "teacher":
         return Teacher(**parts), described
-    parts["teacher"] = teacher
+    parts |= {"teacher": teacher, "kd_mask": config.loss.kd_mask}
     if config.run.stage == "skd":
         return SpatialDistillation(**parts), described
-    described.append("global temporal loss: multi-scale temporal differences, no weights needed (the paper: I3D)")
-    return TemporalDistillation(**parts), described
+    global_loss, description = make_global_loss(config.loss.i3d_weights)
+    described.append(description)
+    return TemporalDistillation(global_loss=global_loss, **parts), described

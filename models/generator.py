@@ -109,7 +109,7 @@ class CompositeGenerator(nn.Module):
         initialise(self)
 
     @torch.no_grad()
-    def begin_as_copy(self, *, raw_share: float = 0.05) -> None:
+    def begin_as_copy(self, *, raw_share: float = 0.2) -> None:
         """Start training from a network that repeats the previous frame: no flow, and little of what is drawn.
 
         Ours, for trainings too short to unlearn a random flow first; the published networks start at random.

@@ -61,6 +61,26 @@ def masked_l1(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
     return ((first.float() - second.float()) * mask).abs().mean()
 
 
+def pyramid_l1(first: Tensor, second: Tensor, *, num_scales: int, mask: Tensor | None = None) -> list[Tensor]:
+    """L1 at several spatial scales, each averaged to half the size of the one before (pix2pixHD's pyramid).
+
+    Args:
+        first, second: [B, C, H, W].
+        num_scales: how many; the first is the full size.
+        mask: [B, 1, H, W], 0..1, see ``masked_l1``; averaged like the images.
+
+    Returns:
+        A scalar a scale.
+    """
+    distances: list[Tensor] = []
+    for scale in range(num_scales):
+        if scale > 0:
+            first, second = F.avg_pool2d(first, 2), F.avg_pool2d(second, 2)
+            mask = None if mask is None else F.avg_pool2d(mask, 2)
+        distances.append(l1(first, second) if mask is None else masked_l1(first, second, mask))
+    return distances
+
+
 def adversarial(verdict: Tensor, *, is_real: bool, mode: str, for_critic: bool) -> Tensor:
     """Adversarial loss of one verdict map.
 
@@ -123,12 +143,7 @@ def temporal_difference_distance(student: Tensor, teacher: Tensor, *, num_scales
         return student.sum() * 0
     first = (student[:, 1:] - student[:, :-1]).flatten(0, 1)
     second = (teacher[:, 1:] - teacher[:, :-1]).flatten(0, 1).detach()
-    distances: list[Tensor] = []
-    for scale in range(num_scales):
-        if scale > 0:
-            first, second = F.avg_pool2d(first, 2), F.avg_pool2d(second, 2)
-        distances.append(l1(first, second))
-    return torch.stack(distances).mean()
+    return torch.stack(pyramid_l1(first, second, num_scales=num_scales)).mean()
 
 
 def weighted_feature_l1(

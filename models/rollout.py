@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.generator import CompositeGenerator, GeneratorOutput
+from models.coarse_to_fine import VideoGenerator
+from models.generator import GeneratorOutput
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Rollout:
 
 
 def unroll(
-    generator: CompositeGenerator,
+    generator: VideoGenerator,
     clip: Clip,
     given: Tensor,
     *,

@@ -14,6 +14,7 @@ class Schedule:
         clip_frames, max_clip_frames: generated frames of a clip at first, and where doubling ends.
         frames_per_step, max_frames_per_step: the same for generated frames between two weight updates.
         frames_backpropagate, max_frames_backpropagate: the same for frames that a gradient crosses.
+        num_fix_coarse: first epochs, in which the finest of several spatial scales is trained alone.
     """
 
     steps_per_epoch: int
@@ -26,6 +27,7 @@ class Schedule:
     max_frames_per_step: int
     frames_backpropagate: int
     max_frames_backpropagate: int
+    num_fix_coarse: int = 0
 
     @property
     def num_epochs(self) -> int:
@@ -57,3 +59,7 @@ class Schedule:
     def frames_backpropagate_at(self, step: int) -> int:
         """Generated frames that a gradient crosses."""
         return self._grown(self.frames_backpropagate, self.max_frames_backpropagate, step)
+
+    def is_coarse_fixed_at(self, step: int) -> bool:
+        """Whether the finest of several spatial scales is trained alone."""
+        return step // self.steps_per_epoch < self.num_fix_coarse

@@ -1,40 +1,53 @@
 """How does a semantic video become a video? Key-frames are generated, the frames between are motion-compensated.
 
 The engine streams: it holds a few frames at a time, whatever the video's length. ``test.py`` and the page use it, and
-people can call it from Python.
+people can call it from Python::
+
+    engine = Synthesizer(generator, num_frames=3, interpolator=make_interpolator("dis"), device=device)
+    for frame in engine.frames(semantic, key_frames=numbers, opening=given):  # the whole semantic video is there
+        ...
+    for frame in engine.live(camera, share=0.3, lookahead=6):  # semantic frames come one by one
+        ...
+    print(engine.latency.summary())
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.first_frame import GlobalGenerator
-from models.generator import CompositeGenerator
 from models.interpolate import Interpolator, fill_between
+from models.keyframes import LiveKeyframes, thumbnail
+from models.pipeline import in_background
+from models.runtimes.engines import Runtime
+from util.latency import LatencyMeter
 
 SemanticSource = Callable[[int], Tensor]  # frame number -> [C, H, W]
+Foreground = Callable[[Tensor], Tensor | None]  # semantic frames [B, C, H, W] -> mask [B, 1, H, W]
 
 
 @dataclass
 class Stopwatch:
-    """Seconds spent on drawing and on motion compensation, without reading, encoding and writing.
+    """Seconds spent on each part of the work; what the caller does with the frames is not in it.
 
     Attributes:
         generator_calls: key-frames drawn.
+        encoder_seconds: reading and encoding semantic frames (what their source takes).
         generator_seconds, interpolator_seconds: time of each part.
     """
 
     generator_calls: int = 0
+    encoder_seconds: float = 0.0
     generator_seconds: float = 0.0
     interpolator_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """Both parts."""
+        """Drawing and motion compensation, without reading, encoding and writing."""
         return self.generator_seconds + self.interpolator_seconds
 
 
@@ -51,28 +64,46 @@ class Synthesizer:
     """Draws the key-frames of a semantic video with a generator and fills the rest (paper, section 3.1)."""
 
     def __init__(
-        self, generator: CompositeGenerator, *, num_frames: int, interpolator: Interpolator, device: torch.device
+        self,
+        generator: Runtime,
+        *,
+        num_frames: int,
+        interpolator: Interpolator,
+        device: torch.device,
+        foreground: Foreground | None = None,
     ) -> None:
         """Put an engine together.
 
         Args:
-            generator: draws a frame from ``num_frames`` semantic frames and ``num_frames - 1`` earlier frames.
+            generator: draws a frame from ``num_frames`` semantic frames and ``num_frames - 1`` earlier frames: a
+                ``VideoGenerator``, or a faster ``models.runtimes.choose.make_runtime`` of one.
             num_frames: ``--n_frames_G``.
             interpolator: motion compensation.
             device: where to compute.
+            foreground: where the foreground is, for generators with a branch that draws it.
         """
-        self.generator = generator.to(device).eval()
+        self.generator = generator.to(device).eval() if isinstance(generator, nn.Module) else generator
+        self.foreground = foreground
         self.num_frames = num_frames
         self.interpolator = interpolator
         self.device = device
         self.stopwatch = Stopwatch()
+        self.latency = LatencyMeter()
 
     def warm_up(self, semantic: Tensor) -> None:
-        """Draw a frame from ``semantic`` [C, H, W] and forget it: the first call of a network is slower than others."""
-        list(self.frames(lambda number: semantic, key_frames=[0]))
+        """Draw two frames from ``semantic`` [C, H, W] and forget them: the first call of a network is slower than others.
+
+        Two, because a first frame may be drawn in another way than those that have a past.
+        """
+        list(self.frames(lambda number: semantic, key_frames=[0, 1]))
 
     def frames(
-        self, semantic: SemanticSource, *, key_frames: Sequence[int], opening: Sequence[Tensor] = ()
+        self,
+        semantic: SemanticSource,
+        *,
+        key_frames: Sequence[int],
+        opening: Sequence[Tensor] = (),
+        overlapped: bool = False,
     ) -> Iterator[Tensor]:
         """All frames of the video in order, one for every frame number from 0 to the last key-frame.
 
@@ -81,6 +112,8 @@ class Synthesizer:
             key_frames: sorted numbers of the frames that are given or drawn, from 0 to the video's last frame.
             opening: frames [3, H, W] in [-1, 1] that are there already, for the first key-frames. Without any, the
                 first frame is drawn from its semantics alone.
+            overlapped: draw and compensate in threads of their own, some frames ahead of the caller. The frames are
+                the same, bit by bit; the parts of the stopwatch then add up to more than the time that passes.
 
         Yields:
             Frames [3, H, W] in [-1, 1] on the engine's device; key-frames as the generator drew them, bit by bit.
@@ -93,8 +126,68 @@ class Synthesizer:
         if len(key_frames) < len(opening):
             raise ValueError(f"expected a key-frame for each of {len(opening)} opening frames, got {len(key_frames)}")
         self.stopwatch = Stopwatch()
-        keys = self._key_frames(semantic, key_frames, opening)
-        yield from fill_between(keys, self._timed_interpolator)
+        yield from self._filled(self._chosen(semantic, key_frames), opening, overlapped=overlapped)
+
+    def live(
+        self,
+        semantics: Iterable[Tensor],
+        *,
+        share: float,
+        lookahead: int,
+        opening: Sequence[Tensor] = (),
+        overlapped: bool = False,
+    ) -> Iterator[Tensor]:
+        """The frames of a semantic stream, each as soon as it can be known; ``self.latency`` measures every one.
+
+        The same frames as ``frames`` gives for the same key-frames (``LiveKeyframes``), bit by bit.
+
+        Args:
+            semantics: semantic frames [C, H, W], of a camera or any length of video; read no further ahead than needed.
+            share: key-frames per frame that is not given, in (0, 1].
+            lookahead: a frame waits for at most so many frames, itself included; 1 draws every frame.
+            opening: as in ``frames``.
+            overlapped: as in ``frames``; the stream is then read some frames ahead.
+
+        Yields:
+            As many frames as ``semantics`` has, [3, H, W] in [-1, 1].
+        """
+        self.stopwatch, self.latency = Stopwatch(), LatencyMeter()
+        chooser = LiveKeyframes(share=share, lookahead=lookahead, num_given=len(opening))
+        chosen = self._chosen_live(self.latency.arriving(semantics), chooser)
+        yield from self.latency.leaving(self._filled(chosen, opening, overlapped=overlapped))
+
+    def _filled(
+        self, chosen: Iterator[tuple[int, Tensor]], opening: Sequence[Tensor], *, overlapped: bool
+    ) -> Iterator[Tensor]:
+        """All frames, from (number, semantic frame) of every key-frame."""
+        keys = self._key_frames(chosen, opening)
+        if overlapped:
+            return in_background(fill_between(in_background(keys, ahead=1), self._timed_interpolator))
+        return fill_between(keys, self._timed_interpolator)
+
+    def _chosen(self, semantic: SemanticSource, key_frames: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        for number in key_frames:
+            start = time.perf_counter()
+            encoded = semantic(number)
+            self.stopwatch.encoder_seconds += time.perf_counter() - start
+            yield number, encoded
+
+    def _chosen_live(self, semantics: Iterator[Tensor], chooser: LiveKeyframes) -> Iterator[tuple[int, Tensor]]:
+        """(number, semantic frame) of every key-frame, as soon as it is known; holds what may still be chosen."""
+        waiting: dict[int, Tensor] = {}
+
+        def taken(number: int) -> tuple[int, Tensor]:
+            semantic = waiting[number]
+            for passed in [one for one in waiting if one <= number]:
+                del waiting[passed]
+            return number, semantic
+
+        for number, semantic in enumerate(semantics):
+            waiting[number] = semantic
+            key = chooser.push(thumbnail(semantic))
+            if key is not None:
+                yield taken(key)
+        yield from map(taken, chooser.finish())
 
     def _timed_interpolator(self, first: Tensor, last: Tensor, times: Sequence[float]) -> Tensor:
         start = _now(self.device)
@@ -103,13 +196,13 @@ class Synthesizer:
         return between
 
     def _key_frames(
-        self, semantic: SemanticSource, key_frames: Sequence[int], opening: Sequence[Tensor]
+        self, chosen: Iterator[tuple[int, Tensor]], opening: Sequence[Tensor]
     ) -> Iterator[tuple[int, Tensor]]:
         """(number, frame) of every key-frame; the past holds key-frames only, as in training."""
         maps: deque[Tensor] = deque(maxlen=self.num_frames)
         past: deque[Tensor] = deque(maxlen=self.num_frames - 1)
-        for position, number in enumerate(key_frames):
-            maps.append(semantic(number).to(self.device).unsqueeze(0))
+        for position, (number, semantic) in enumerate(chosen):
+            maps.append(semantic.to(self.device).unsqueeze(0))
             is_there = position < len(opening)
             frame = opening[position].to(self.device) if is_there else self._draw(maps, past)
             past.append(frame.unsqueeze(0))
@@ -123,7 +216,10 @@ class Synthesizer:
         blank = maps[0].new_zeros(1, 3, *maps[0].shape[-2:])
         previous = [blank] * (self.num_frames - 1 - len(past)) + list(past)
         output = self.generator(
-            torch.cat([maps[0]] * early + list(maps), dim=1), torch.cat(previous, dim=1), raw_only=not past
+            torch.cat([maps[0]] * early + list(maps), dim=1),
+            torch.cat(previous, dim=1),
+            foreground_mask=None if self.foreground is None else self.foreground(maps[-1]),
+            raw_only=not past,
         )
         self.stopwatch.generator_seconds += _now(self.device) - start
         self.stopwatch.generator_calls += 1

@@ -1,41 +1,61 @@
 """How is a run put together, fresh or taken up where it was saved? Everything around the loop of ``train.py``."""
 
 import dataclasses
+import math
+import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from data.build import build_clips
-from data.clips import Clip, FaceClips, RequestSampler, collate_clips, use_one_thread
-from models.build import build_generator, build_stage, load_generator
+from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips, use_one_thread
+from data.labels import settled
+from models.build import blank_inputs, build_generator, build_stage, load_generator
+from models.coarse_to_fine import CoarseToFine, VideoGenerator
+from models.first_frame import GlobalGenerator
 from models.generator import CompositeGenerator
+from models.guard import Collapse, Guard, gradient_norm, refuse_collapse, refuse_hopeless_scale
+from models.parallel import Learner, synchronised
 from models.schedule import Schedule
-from models.stages.base import Stage
+from models.stages.base import Episode, Stage
+from models.stages.tkd import TemporalDistillation
+from models.statistics import measured_anew
 from options.config import ScheduleConfig, TrainConfig
 from util import checkpoint as checkpoints
 from util.device import choose_device
 from util.errors import UserError
+from util.processes import ALONE, Processes
 
+# draws are counted anew from a multiple of this after a collapse, so that the run goes on with other clips
+DRAWS_PER_ROLLBACK = 2**32
+FIRST_EXTRA_DRAW = 2**50  # draws that no training reaches: clips for other ends than a step
 # what a resumed run may be told anew; everything else must be as it was
 MAY_CHANGE = {
     "run": ("resume", "device", "nThreads", "print_freq", "display_freq", "save_latest_freq", "save_epoch_freq",
-            "debug", "dataroot", "checkpoints_dir", "teacher", "init"),
-    "schedule": ("niter", "niter_decay", "max_minutes"),
+            "debug", "dataroot", "checkpoints_dir", "teacher", "init", "compile", "guard_lr_factor",
+            "guard_max_failures", "validation_freq", "validation_frames", "val_phase"),
+    "schedule": ("niter", "niter_decay", "max_minutes", "recalibrate", "batchSize", "accumulate"),
 }  # fmt: skip
 
 
-def build_schedule(config: ScheduleConfig, *, num_sequences: int) -> Schedule:
+def clips_per_step(config: ScheduleConfig, processes: Processes) -> int:
+    """Clips behind one update of the weights, over all processes."""
+    return config.batchSize * config.accumulate * processes.size
+
+
+def build_schedule(config: ScheduleConfig, *, num_sequences: int, clips_per_step: int) -> Schedule:
     """The curriculum of a config; an epoch draws every sequence once unless ``--steps_per_epoch`` says otherwise."""
     return Schedule(
-        steps_per_epoch=config.steps_per_epoch or max(1, num_sequences // config.batchSize),
+        steps_per_epoch=config.steps_per_epoch or max(1, num_sequences // clips_per_step),
         num_constant=config.niter,
         num_decay=config.niter_decay,
         epochs_per_growth=config.niter_step,
@@ -45,16 +65,25 @@ def build_schedule(config: ScheduleConfig, *, num_sequences: int) -> Schedule:
         max_frames_per_step=config.max_frames_per_gpu,
         frames_backpropagate=config.frames_backpropagate,
         max_frames_backpropagate=config.max_frames_backpropagate,
+        num_fix_coarse=config.niter_fix_global,
     )
+
+
+def is_motion_head(parameter: str) -> bool:
+    """Whether a generator's parameter of that name belongs to a head that predicts flow or blending, at any scale."""
+    return "model_final_flow." in parameter or "model_final_w." in parameter
 
 
 def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.optim.Adam]:
     """Adam for the generator and for the critics (vid2vid's settings; two time scales with ``--TTUR``)."""
     betas = (0.0, 0.9) if config.TTUR else (config.beta1, 0.999)
     rates = (config.lr / 2, config.lr * 2) if config.TTUR else (config.lr, config.lr)
+    heads = [one for name, one in stage.generator.named_parameters() if is_motion_head(name)]
+    others = [one for name, one in stage.generator.named_parameters() if not is_motion_head(name)]
+    groups = [{"params": others}, {"params": heads, "lr": rates[0] * config.lr_heads}]
     return {
         # fused: one call for all tensors; in small trainings the plain one spends more on calls than on arithmetic
-        "generator": torch.optim.Adam(stage.generator.parameters(), lr=rates[0], betas=betas, fused=True),
+        "generator": torch.optim.Adam(groups if heads else others, lr=rates[0], betas=betas, fused=True),
         "critics": torch.optim.Adam(stage.critics.parameters(), lr=rates[1], betas=betas, fused=True),
     }
 
@@ -66,11 +95,14 @@ class Training:
     config: TrainConfig
     device: torch.device
     stage: Stage
-    dataset: FaceClips
+    dataset: VideoClips
     schedule: Schedule
     optimizers: dict[str, torch.optim.Adam]
     scaler: torch.amp.GradScaler
     facts: dict[str, Any]
+    learners: dict[str, Learner]
+    guard: Guard
+    processes: Processes
     step: int = 0
     seconds: float = 0.0  # of training, in all processes that worked on the run
 
@@ -88,6 +120,67 @@ class Training:
         """Frames of this step's clips, the given ones included; no more than the longest sequence has."""
         return min(self.schedule.clip_frames_at(step) + self.num_given, self.dataset.max_clip_frames)
 
+    def ready(self, clip: Clip) -> Clip:
+        """A loader's clip as the stages see it: on the device, its semantic frames finished there."""
+        return clip.to(self.device).finished(self.dataset.encoder)
+
+    @property
+    def batches(self) -> range:
+        """Which batches of a step are this process's own, of ``accumulate`` times the number of processes."""
+        count = self.config.schedule.accumulate
+        return range(self.processes.rank * count, (self.processes.rank + 1) * count)
+
+    def prepare(self, clip: Clip, batch: int) -> Episode:
+        """Set out on a clip of this step; what is random in it follows from the seed, the step and ``batch`` alone."""
+        random = torch.Generator().manual_seed(self.config.run.seed * 1_000_003 + self.step)
+        return self.stage.prepare(clip, random, first_item=batch * self.config.schedule.batchSize)
+
+    def forget_gradients(self) -> None:
+        """Before the lessons of the next update."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def gradients_stay_here(self, wanted: bool) -> Iterator[None]:
+        """In the block no gradients are averaged over the processes, if ``wanted``: more are to be added first."""
+        with ExitStack() as stack:
+            for learner in self.learners.values():
+                stack.enter_context(learner.alone(wanted))
+            yield
+
+    def count_seconds(self, seconds: float) -> None:
+        """Add to the time of the training; process 0 keeps it, so that all end at the same step."""
+        self.seconds = self.processes.first(self.seconds + seconds)
+
+    def is_best(self, metric: str, value: float) -> bool:
+        """Whether ``value`` is higher than that of any save before; if so it is remembered with the saves."""
+        best = self.facts.get("best")
+        if best is not None and best["value"] >= value:
+            return False
+        self.facts["best"] = {"metric": metric, "value": value, "step": self.step}
+        return True
+
+    def update(self, rows: dict[str, Tensor]) -> None:
+        """One step of every optimizer down the gradients that are there, or none at all.
+
+        Args:
+            rows: the losses behind the gradients, by name.
+
+        Raises:
+            Collapse: when a loss or a gradient is not finite; no weight was touched.
+        """
+        norms: dict[str, Tensor] = {}
+        for name, optimizer in self.optimizers.items():
+            self.scaler.unscale_(optimizer)
+            parameters = [one for group in optimizer.param_groups for one in group["params"]]
+            norms[name] = gradient_norm(parameters, limit=self.config.schedule.clip_grad)
+        # half precision overflows now and then: the scaler skips that step and halves its scale
+        refuse_collapse(rows, {} if self.scaler.is_enabled() else norms, processes=self.processes)
+        for optimizer in self.optimizers.values():
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        refuse_hopeless_scale(self.scaler)
+
     def networks(self) -> dict[str, nn.Module]:
         """What a save keeps, by file name."""
         return {"generator": self.stage.generator} | {
@@ -100,20 +193,29 @@ class Training:
         return torch.autocast(self.device.type, dtype=dtype, enabled=self.config.run.amp != "off")
 
     def save(self, label: str) -> None:
-        """Write ``checkpoints/<name>/<label>/``."""
-        checkpoints.save(
-            self.folder / label,
-            config=self.config,
-            step=self.step,
-            networks=self.networks(),
-            training_state={
-                "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
-                "scaler": self.scaler.state_dict(),
-                "rng": torch.get_rng_state(),
-                "seconds": self.seconds,
-            },
-            facts=self.facts,
-        )
+        """Write ``checkpoints/<name>/<label>/``; one process writes, the others wait."""
+        self.processes.average_buffers(self.networks().values())
+        if self.processes.is_writer:
+            checkpoints.save(
+                self.folder / label,
+                config=self.config,
+                step=self.step,
+                networks=self.networks(),
+                training_state={
+                    "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
+                    "scaler": self.scaler.state_dict(),
+                    "rng": torch.get_rng_state(),
+                    "seconds": self.seconds,
+                    "guard": self.guard.state(),
+                },
+                facts=self.facts,
+            )
+        self.processes.wait()
+
+    def save_beginning(self) -> None:
+        """Save what a run begins with, so that there is always something to go back to."""
+        if self.step == 0 and self.processes.first(float(not checkpoints.is_save(self.folder / "latest"))):
+            self.save("latest")
 
     def restore(self, saved: checkpoints.Checkpoint) -> None:
         """Take up the run where ``saved`` left it."""
@@ -124,7 +226,29 @@ class Training:
             optimizer.load_state_dict(state["optimizers"][name])
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
+        self.guard.restore(state.get("guard", {}))
         self.step, self.facts, self.seconds = saved.step, saved.facts, state["seconds"]
+
+    def roll_back(self, collapse: Collapse) -> str:
+        """Go back to the last save after a collapse, and on from there with other clips.
+
+        Returns:
+            What happened, for the log.
+
+        Raises:
+            UserError: when the run collapsed too often.
+        """
+        collapsed_at, guard = self.step, self.guard
+        guard.count(collapse, step=collapsed_at, where=self.folder)
+        after, seconds = guard.state(), self.seconds
+        self.restore(checkpoints.load(self.folder / "latest", flag="--resume"))
+        guard.restore(after)
+        self.seconds = seconds
+        return (
+            f"collapse after step {collapsed_at}, not finite: {collapse}; no weight was touched. Back to the save of "
+            f"step {self.step}, on with other clips and {guard.lr_scale:g} of the learning rate "
+            f"(failure {guard.failures} of at most {guard.max_failures})"
+        )
 
 
 def refuse_changes(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None:
@@ -143,7 +267,7 @@ def refuse_changes(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None
                 )
 
 
-def load_teacher(config: TrainConfig) -> CompositeGenerator | None:
+def load_teacher(config: TrainConfig) -> VideoGenerator | None:
     """The frozen teacher, rebuilt from its own checkpoint.
 
     Raises:
@@ -164,7 +288,7 @@ def load_teacher(config: TrainConfig) -> CompositeGenerator | None:
             f"found {config.schedule.no_first_img}; train both alike"
         )
     teacher = load_generator(saved)
-    if not isinstance(teacher, CompositeGenerator):
+    if isinstance(teacher, GlobalGenerator):
         raise UserError(f"--teacher {config.run.teacher} draws single images; expected a video generator")
     return teacher
 
@@ -179,6 +303,13 @@ def settle_generator(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, generator=saved.config.generator)
 
 
+def settle_labels(config: TrainConfig) -> TrainConfig:
+    """Labels of the user's own go into the checkpoint, which must not depend on where their file lies."""
+    if config.data.dataset_mode != "street":
+        return config
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, label_set=settled(config.data.label_set)))
+
+
 def start_from(training: Training, path: str) -> str:
     """Take over the weights of another run's generator and, where they fit, its critics.
 
@@ -186,7 +317,11 @@ def start_from(training: Training, path: str) -> str:
         What was taken over, for the log.
     """
     saved = checkpoints.load(path, flag="--init")
-    taken, total = checkpoints.transfer_weights(training.stage.generator, saved.weights("generator"))
+    weights = saved.weights("generator")
+    if isinstance(training.stage.generator, CoarseToFine) and saved.config.generator.n_scales_spatial == 1:
+        # trained at a smaller size, it is the coarsest of several scales
+        weights = {f"G0.{name}": value for name, value in weights.items()}
+    taken, total = checkpoints.transfer_weights(training.stage.generator, weights)
     if taken == 0 or (training.config.run.stage == "tkd" and taken < total):
         raise UserError(f"--init {path}: {taken} of {total} tensors fit this generator; expected the same architecture")
     said = [f"generator {taken} of {total} tensors"]
@@ -197,47 +332,92 @@ def start_from(training: Training, path: str) -> str:
     return f"weights from {path}: " + ", ".join(said)
 
 
-def assemble(config: TrainConfig) -> tuple[Training, list[str]]:
+def refuse_other_batches(saved: checkpoints.Checkpoint, now: int) -> None:
+    """A resumed run takes as many clips a step as it did, however many processes share them.
+
+    Raises:
+        UserError: when it would not.
+    """
+    before = saved.facts.get("clips_per_step", saved.config.schedule.batchSize)
+    if before != now:
+        raise UserError(
+            f"{saved.folder}: this run was started with {before} clips a step, found {now}: --batchSize x --accumulate "
+            "x processes must stay; change them together"
+        )
+
+
+def refuse_compile() -> None:
+    """Fail now, not at the first step, when there is nothing to compile with.
+
+    Raises:
+        UserError: saying what is missing.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++", "cl")):
+        raise UserError("--compile: torch.compile needs a C++ compiler and found none; install g++ or leave it out")
+
+
+def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Training, list[str]]:
     """Build the run of a config, fresh or taken up from its last save.
 
     Returns:
         The run, and lines for the log.
     """
-    device = choose_device(config.run.device)
-    config = settle_generator(config)
+    device = processes.device(choose_device(config.run.device))
+    config = settle_labels(settle_generator(config))
     torch.manual_seed(config.run.seed)
     dataset = build_clips(config.data, config.schedule, root=Path(config.run.dataroot), seed=config.run.seed)
     teacher = load_teacher(config)
-    stage, described = build_stage(config, semantic_channels=dataset.encoder.num_channels, teacher=teacher)
-    for module in (stage.generator, stage.critics, stage.perceptual, teacher):
-        if module is not None:
+    stage, described = build_stage(
+        config,
+        semantic_channels=dataset.encoder.num_channels,
+        teacher=teacher,
+        find_face=dataset.encoder.face,
+    )
+    for module in (stage.generator, stage.critics, stage.perceptual, stage.estimator, teacher):
+        if isinstance(module, nn.Module):
             module.to(device)
             module.to(memory_format=torch.channels_last if config.run.channels_last else torch.contiguous_format)
+    if isinstance(stage, TemporalDistillation) and stage.global_loss is not None:
+        stage.global_loss.to(device)  # its tensors have a dimension too many for channels_last
+    if config.run.sync_bn:
+        stage.generator, stage.critics = synchronised(stage.generator, device), synchronised(stage.critics, device)
+    if config.run.compile:
+        refuse_compile()
+        stage.generator.compile()
+    per_step = clips_per_step(config.schedule, processes)
     training = Training(
         config=config,
         device=device,
         stage=stage,
         dataset=dataset,
-        schedule=build_schedule(config.schedule, num_sequences=len(dataset)),
+        schedule=build_schedule(config.schedule, num_sequences=len(dataset), clips_per_step=per_step),
         optimizers=build_optimizers(config.schedule, stage),
         scaler=torch.amp.GradScaler(device.type, enabled=config.run.amp == "fp16"),
         facts={
             "semantic_channels": dataset.encoder.num_channels,
             "made_of": described,
             "command": shlex.join(["python", *sys.argv]),
+            "clips_per_step": per_step,
         },
+        learners={"generator": Learner(stage.generator, processes), "critics": Learner(stage.critics, processes)},
+        guard=Guard(max_failures=config.run.guard_max_failures, lr_factor=config.run.guard_lr_factor),
+        processes=processes,
     )
     refuse_short_clips(training)
+    refuse_no_foreground(training)
     refuse_sizes(training)
     lines = [
-        f"device: {device}",
+        f"device: {device}" + (f", {processes.size} processes" if processes.size > 1 else ""),
         *described,
         *tell_clip_lengths(training),
     ]
     if config.run.resume and checkpoints.is_save(training.folder / "latest"):
-        checkpoints.recover(training.folder / "latest")
+        if processes.is_writer:
+            checkpoints.recover(training.folder / "latest")
+        processes.wait()
         saved = checkpoints.load(training.folder / "latest", flag="--resume")
         refuse_changes(config, saved.config, where=saved.folder)
+        refuse_other_batches(saved, per_step)
         if saved.facts["made_of"] != described:
             before, now = (", ".join(facts) for facts in (saved.facts["made_of"], described))
             raise UserError(f"{saved.folder}: this run was started with {before}; found {now}")
@@ -272,6 +452,20 @@ def refuse_short_clips(training: Training) -> None:
         )
 
 
+def refuse_no_foreground(training: Training) -> None:
+    """Fail now, not at the first step, when ``--fg`` has nothing to draw.
+
+    Raises:
+        UserError: saying how to name the foreground.
+    """
+    config, encoder = training.config, training.dataset.encoder
+    if config.generator.fg and encoder.foreground(torch.zeros(encoder.num_channels, 1, 1)) is None:
+        raise UserError(
+            f"--fg: expected a label 'car' in --label_set {config.data.label_set[:60]}, found none; name the "
+            "foreground with --fg_labels ID,ID"
+        )
+
+
 def refuse_sizes(training: Training) -> None:
     """Fail now, not at the first step, when the generator cannot draw frames of the dataset's size.
 
@@ -280,14 +474,11 @@ def refuse_sizes(training: Training) -> None:
     """
     config, channels = training.config, training.dataset.encoder.num_channels
     height, width = training.dataset.frame_size
-    frames = 1 if config.generator.netG == "global" else config.generator.n_frames_G
     with torch.device("meta"):
         generator = build_generator(config.generator, semantic_channels=channels)
-        inputs = [torch.empty(1, channels * frames, height, width)]
-        if frames > 1:
-            inputs.append(torch.empty(1, 3 * (frames - 1), height, width))
+        inputs, named = blank_inputs(config.generator, semantic_channels=channels, size=(height, width))
     try:
-        generator(*inputs)
+        generator(*inputs, **named)
     except ValueError as error:
         raise UserError(f"--loadSize {config.data.loadSize} gives frames of {height} x {width}: {error}") from None
 
@@ -302,6 +493,35 @@ def tell_clip_lengths(training: Training) -> list[str]:
     ]
 
 
+def fix_coarse_scales(training: Training) -> None:
+    """In the first ``--niter_fix_global`` epochs the finest of several spatial scales is trained alone."""
+    if isinstance(training.stage.generator, CoarseToFine):
+        training.stage.generator.fix_coarse(training.schedule.is_coarse_fixed_at(training.step))
+
+
+def recalibrate(training: Training) -> None:
+    """Measure the generator's running statistics anew on ``--recalibrate`` training clips, as it draws at inference.
+
+    Several processes share the clips; each does as many, so that the number is rounded up.
+    """
+    count, stage, step = training.config.schedule.recalibrate, training.stage, training.step
+    if count == 0:
+        return
+    rank, size = training.processes.rank, training.processes.size
+    random = torch.Generator().manual_seed(training.config.run.seed)
+    numbers = range(rank, math.ceil(count / size) * size, size)
+    num_frames = training.clip_frames(max(0, step - 1))
+    requests = [ClipRequest(FIRST_EXTRA_DRAW + number, num_frames) for number in numbers]
+    with torch.no_grad(), measured_anew(stage.generator):
+        for request in requests:
+            with training.autocast():
+                episode = stage.prepare(training.ready(training.dataset[request]), random)
+                episode.fed = episode.drawn  # noise against drift is for training alone
+                for lesson in episode.lessons(training.schedule.frames_per_step_at(step), context=stage.context):
+                    episode.record(stage.rollout(lesson))
+    training.processes.average_buffers([stage.generator])
+
+
 def clip_loader(training: Training) -> DataLoader[Clip]:
     """Clips of the steps that are still to do; what a step sees depends on the seed and the step alone."""
     sampler = RequestSampler(
@@ -309,6 +529,9 @@ def clip_loader(training: Training) -> DataLoader[Clip]:
         num_steps=training.schedule.num_steps,
         batch_size=training.config.schedule.batchSize,
         clip_frames=training.clip_frames,
+        batches=training.batches,
+        num_batches=training.config.schedule.accumulate * training.processes.size,
+        first_draw=training.guard.rollbacks * DRAWS_PER_ROLLBACK,
     )
     workers = training.config.run.nThreads
     return DataLoader(

@@ -19,7 +19,9 @@ NetG = Literal["composite", "sr_mobile_composite", "global"]
 Norm = Literal["batch", "instance"]
 GanMode = Literal["ls", "hinge", "original"]
 Perceptual = Literal["auto", "vgg19", "efficientnet_lite0", "none"]
-Flow = Literal["dis"]
+VggInput = Literal["imagenet", "published"]
+Flow = Literal["dis", "raft", "flownet2"]
+RawRows = Literal["all", "pixel"]
 Amp = Literal["off", "bf16", "fp16"]
 Keyframes = Literal["dp", "uniform", "published", "all"]
 Interpolation = Literal["dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest"]
@@ -40,15 +42,50 @@ def _require(holds: bool, message: str) -> None:
 class DataConfig:
     """How files become tensors; a checkpoint keeps it so that inference encodes its input in the same way."""
 
-    dataset_mode: Literal["face"] = option("face", "kind of semantic video")
+    dataset_mode: Literal["face", "street", "pose", "paired"] = option(
+        "face", "kind of semantic video; street: label maps of any scene, paired: a picture for each picture"
+    )
     loadSize: int = option(512, "frames are scaled to this side (see --resize_or_crop)")
     fineSize: int = option(512, "side of the crop, for the modes that crop")
     resize_or_crop: str = option("scaleWidth", "how frames reach their size; sides become multiples of 32")
     no_canny_edge: bool = option(False, "leave out the background's Canny edges")
     no_dist_map: bool = option(False, "leave out the 14 distance maps: 1 channel in place of 15")
+    label_set: str = option(
+        "cityscapes35", "street: the labels; cityscapes35, cityscapes19, plainN (ids 0 to N-1), or a JSON file of them"
+    )
+    label_nc: int | None = option(None, "street: channels of labels; default: as many as the set has")
+    ignore_label: int | None = option(None, "street: id that ids outside the set count as; default: they are refused")
+    use_instance: bool = option(False, "street: a channel of edges between instances, from instance maps")
+    fg_labels: str | None = option(None, "street: ids of the foreground, such as 24,26; default: the label 'car'")
+    input_nc: int | None = option(None, "paired: channels of the input pictures; 1 grey, 3 RGB (default), 4 with alpha")
+    openpose_only: bool = option(False, "pose: leave out the DensePose channels: 3 channels in place of 6")
+    densepose_only: bool = option(False, "pose: leave out the OpenPose channels: 3 channels in place of 6")
+    random_drop_prob: float = option(0.05, "pose: chance of each part of the body to be left out in training")
+    remove_face_labels: bool = option(
+        False, "pose: in training, no head in DensePose and a shaken one in OpenPose, against trust in small faces"
+    )
+    basic_point_only: bool = option(False, "pose: draw the limbs alone, without head, hands and face")
+    no_center_crop: bool = option(False, "pose: keep the whole width; else its middle half")
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        _require(
+            not (self.openpose_only and self.densepose_only),
+            "--openpose_only --densepose_only: nothing would remain, leave out one of them",
+        )
+        _require(
+            0 <= self.random_drop_prob <= 1, f"--random_drop_prob {self.random_drop_prob}: expected a chance of 0 to 1"
+        )
+        _require(
+            self.dataset_mode != "paired" or self.input_nc in (None, 1, 3, 4),
+            f"--input_nc {self.input_nc}: expected 1, 3 or 4",
+        )
+        _require(self.dataset_mode != "street" or self.label_nc != 0, "--label_nc 0: expected 1 or more, or none")
+        for name in ("label_nc", "ignore_label", "use_instance", "fg_labels"):
+            _require(
+                self.dataset_mode == "street" or not getattr(self, name),
+                f"--{name} is for label maps: add --dataset_mode street, or leave it out",
+            )
         _require(self.loadSize >= 32, f"--loadSize {self.loadSize}: expected at least 32")
         _require(self.fineSize >= 32, f"--fineSize {self.fineSize}: expected at least 32")
 
@@ -67,8 +104,14 @@ class GeneratorConfig:
     norm: Norm = option("batch", "normalisation layers")
     n_frames_G: int = option(3, "semantic frames the generator sees; it is fed one generated frame less")
     no_flow: bool = option(False, "draw every pixel, warp nothing")
+    fg: bool = option(False, "a second branch draws the pixels of the foreground labels (see --fg_labels)")
+    n_scales_spatial: int = option(1, "coarse to fine: scales, each twice the size of the one before")
+    n_blocks_local: int = option(3, "residual blocks of each finer scale")
     warp_align_corners: bool = option(
         True, "whether warping by a zero flow is the identity; published weights were trained without"
+    )
+    batch_statistics: bool = option(
+        False, "at inference, normalise by each batch's own statistics; the published programs did, whatever they saved"
     )
 
     def __post_init__(self) -> None:
@@ -77,6 +120,18 @@ class GeneratorConfig:
         _require(1 <= self.n_downsample_G <= 6, f"--n_downsample_G {self.n_downsample_G}: expected 1 to 6")
         _require(self.n_blocks >= 1, f"--n_blocks {self.n_blocks}: expected at least 1")
         _require(self.n_frames_G >= 2, f"--n_frames_G {self.n_frames_G}: expected at least 2, one given and one drawn")
+        _require(self.n_blocks_local >= 1, f"--n_blocks_local {self.n_blocks_local}: expected at least 1")
+        _require(not (self.fg and self.netG == "global"), "--fg does not go with --netG global: leave it out")
+        scales = self.n_scales_spatial
+        _require(1 <= scales <= 4, f"--n_scales_spatial {scales}: expected 1 to 4")
+        _require(
+            scales == 1 or (self.netG == "composite" and not self.low_demand),
+            f"--n_scales_spatial {scales} goes with --netG composite without --low_demand: choose them, or one scale",
+        )
+        _require(
+            scales == 1 or self.ngf % 2**scales == 0,
+            f"--ngf {self.ngf}: expected a multiple of {2**scales} for --n_scales_spatial {scales}, as each halves it",
+        )
         _require(
             not (self.low_demand and self.netG == "global"),
             "--low_demand does not go with --netG global: choose --netG sr_mobile_composite or composite",
@@ -93,6 +148,8 @@ class CriticConfig:
     n_scales_temporal: int = option(2, "temporal critics: scale t looks at frames n_frames_D^t apart; 0 has none")
     n_frames_D: int = option(3, "frames a temporal critic sees at once")
     gan_mode: GanMode = option("ls", "adversarial criterion")
+    sparse_D: bool = option(False, "temporal critic t judges only windows on a grid of frames n_frames_D^t apart")
+    add_face_disc: bool = option(False, "a further critic that looks at the face")
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -119,9 +176,19 @@ class LossConfig:
     lambda_kd: float = option(1.0, "weight of spatial distillation: L1 and perceptual distance to the teacher")
     lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")
     lambda_kd_global: float = option(15.0, "weight of the global temporal distillation")
+    lambda_face: float = option(2.0, "weight of the face critic's rows (--add_face_disc)")
+    kd_mask: bool = option(False, "distil frames only where the reference flow is confident; the paper: everywhere")
+    raw_rows: RawRows = option(
+        "all", "rows of the raw image beside the final one's: all (vid2vid), or the pixel row alone: a third faster"
+    )
     perceptual: Perceptual = option("auto", "features of the perceptual rows; auto: VGG19 if its weights are at hand")
     vgg_weights: str | None = option(None, "VGG19 weights, a .pth as torchvision publishes it")
+    vgg_input: VggInput = option("imagenet", "what VGG19 sees: normalised colours, or [-1, 1] as once published")
+    i3d_weights: str | None = option(None, "I3D weights (rgb_imagenet.pt) for the global temporal row of --stage tkd")
     flow: Flow = option("dis", "reference flow; dis is OpenCV's dense inverse search and needs no weights")
+    flow_weights: str | None = option(
+        None, "weights of the reference flow: FlowNet2_checkpoint.pth.tar (flownet2), torchvision's .pth (raft)"
+    )
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -131,18 +198,30 @@ class LossConfig:
                 not one.name.startswith("lambda_") or value is None or value >= 0,
                 f"--{one.name} {value}: a loss weight cannot be negative",
             )
+        _require(
+            self.flow_weights is None or self.flow != "dis",
+            "--flow_weights does not go with --flow dis, which has none: add --flow flownet2 or raft, or leave it out",
+        )
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
     """How long, how fast, on how much at once, and with which remedies against drift."""
 
-    batchSize: int = option(1, "clips a step")
+    batchSize: int = option(1, "clips a process takes at once")
+    accumulate: int = option(1, "batches whose gradients are added up for one update of the weights")
+    clip_grad: float = option(0.0, "largest norm of a network's gradient, larger ones are scaled down; 0: no limit")
     lr: float = option(2e-4, "learning rate of Adam")
+    lr_heads: float = option(
+        1.0,
+        "learning rate of the heads for flow and blending, as a share of --lr; a unit of flow is 20 pixels: at a high "
+        "--lr the heads overshoot and the flow dies",
+    )
     beta1: float = option(0.5, "first moment of Adam")
     TTUR: bool = option(False, "two time scales: betas (0, 0.9), generator lr/2, critics lr*2")
     niter: int = option(10, "epochs at the full learning rate")
     niter_decay: int = option(10, "epochs in which it falls to zero")
+    niter_fix_global: int = option(0, "epochs in which the finest of --n_scales_spatial is trained alone")
     niter_step: int = option(5, "epochs after which clips, frames a step and back-propagated frames double")
     steps_per_epoch: int = option(0, "clips drawn in an epoch / batchSize; 0: every sequence once")
     n_frames_total: int = option(30, "generated frames of a training clip at the start", aliases=("--n_frames_start",))
@@ -158,15 +237,20 @@ class ScheduleConfig:
     affine: float = option(0.0, "strength of one random affine map per clip; 1 is about 8 degrees and 8 percent")
     given_noise: float = option(0.0, "largest std of noise on the given frames, against drift; colours are in [-1, 1]")
     max_minutes: float = option(0.0, "stop, saved, after so many minutes of training in all; 0: never")
+    recalibrate: int = option(
+        0, "clips on whose rollouts the norm layers' running statistics are measured anew when training ends"
+    )
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        for name in ("batchSize", "niter_step", "n_frames_total", "max_clip_frames", "frames_per_step", "max_t_step",
-                     "max_frames_per_gpu", "frames_backpropagate", "max_frames_backpropagate"):  # fmt: skip
+        for name in ("batchSize", "accumulate", "niter_step", "n_frames_total", "max_clip_frames", "frames_per_step",
+                     "max_t_step", "max_frames_per_gpu", "frames_backpropagate", "max_frames_backpropagate"):  # fmt: skip
             _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
-        for name in ("niter", "niter_decay", "steps_per_epoch", "affine", "given_noise", "max_minutes"):
+        for name in ("niter", "niter_decay", "niter_fix_global", "steps_per_epoch", "affine", "given_noise",
+                     "max_minutes", "recalibrate", "clip_grad"):  # fmt: skip
             _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
-        _require(self.lr > 0, f"--lr {self.lr}: expected more than 0")
+        for name in ("lr", "lr_heads"):
+            _require(getattr(self, name) > 0, f"--{name} {getattr(self, name)}: expected more than 0")
         _require(0 <= self.beta1 < 1, f"--beta1 {self.beta1}: expected 0 to 1")
         _require(self.niter + self.niter_decay > 0, "--niter 0 --niter_decay 0: nothing to train, give one of them")
 
@@ -186,6 +270,15 @@ class RunConfig:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", aliases=("--gpu_ids",))
     amp: Amp = option("off", "mixed precision")
     channels_last: bool = option(False, "memory layout of the networks; faster on CPUs")
+    compile: bool = option(False, "compile the generator (torch.compile); slow to start, then faster")
+    sync_bn: bool = option(False, "batch norm over the batches of all processes (torchrun with CUDA)")
+    guard_lr_factor: float = option(1.0, "after a collapse the learning rate is multiplied by this")
+    guard_max_failures: int = option(3, "collapses without a save between that a run survives")
+    validation_freq: int = option(0, "epochs between two validations, by which 'best' is chosen; 0: never")
+    val_phase: str = option("val", "part of the dataset to validate on: <val_phase>_img and so on")
+    validation_frames: int = option(0, "frames of every sequence that are validated on; 0: all")
+    plan: bool = option(False, "estimate the memory that a training would need, and do nothing else")
+    plan_memory_gb: float = option(0.0, "with --plan: say what to reduce to fit into so many GB; 0: the device's own")
     nThreads: int = option(1, "processes that load data")
     print_freq: int = option(100, "steps between two rows of the loss log")
     display_freq: int = option(500, "steps between two pictures; 0 draws none")
@@ -198,7 +291,11 @@ class RunConfig:
         is_plain = bool(self.name) and "/" not in self.name and not self.name.startswith(".")
         _require(is_plain, f"--name '{self.name}': expected a plain folder name")
         _require(0 <= self.seed < 2**31, f"--seed {self.seed}: expected 0 to {2**31 - 1}")
-        for name in ("nThreads", "display_freq", "save_epoch_freq"):
+        _require(
+            0 < self.guard_lr_factor <= 1, f"--guard_lr_factor {self.guard_lr_factor}: expected more than 0, at most 1"
+        )
+        for name in ("nThreads", "display_freq", "save_epoch_freq", "guard_max_failures", "validation_freq",
+                     "validation_frames", "plan_memory_gb"):  # fmt: skip
             _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
         for name in ("print_freq", "save_latest_freq"):
             _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
@@ -242,6 +339,37 @@ class TrainConfig:
             "--begin_as_copy needs a generator that warps: leave out --no_flow, or --begin_as_copy",
         )
         _require(
+            not self.schedule.begin_as_copy or self.generator.n_scales_spatial == 1,
+            "--begin_as_copy goes with --n_scales_spatial 1: leave out one of them",
+        )
+        _require(
+            self.schedule.niter_fix_global == 0 or self.generator.n_scales_spatial > 1,
+            "--niter_fix_global trains the finest of several scales: add --n_scales_spatial 2, or leave it out",
+        )
+        _require(
+            not self.generator.fg or self.data.dataset_mode == "street",
+            f"--fg draws the foreground labels of label maps: --dataset_mode street, found {self.data.dataset_mode}",
+        )
+        _require(
+            not self.critic.add_face_disc or self.data.dataset_mode in ("face", "pose"),
+            f"--add_face_disc looks for faces: --dataset_mode pose or face, found {self.data.dataset_mode}",
+        )
+        _require(
+            not (self.critic.add_face_disc and self.data.dataset_mode == "face" and self.data.no_dist_map)
+            or self.data.no_canny_edge,
+            "--add_face_disc finds faces by their distance maps: leave out --no_dist_map, or add --no_canny_edge",
+        )
+        is_hidden = self.data.basic_point_only if self.data.openpose_only else self.data.remove_face_labels
+        _require(
+            not (self.critic.add_face_disc and self.data.dataset_mode == "pose" and is_hidden),
+            "--add_face_disc does not go with --remove_face_labels or --openpose_only --basic_point_only, which hide "
+            "the face: leave out one of them",
+        )
+        _require(
+            not self.loss.kd_mask or stage in ("skd", "tkd"),
+            f"--kd_mask goes with --stage skd or tkd, found --stage {stage}: leave it out",
+        )
+        _require(
             stage != "tkd" or self.schedule.n_frames_total >= 3,
             f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: expected at least 3, so that a clip has a "
             "frame to leave out",
@@ -249,6 +377,14 @@ class TrainConfig:
         _require(
             self.loss.vgg_weights is None or self.loss.perceptual in ("auto", "vgg19"),
             f"--vgg_weights does not go with --perceptual {self.loss.perceptual}: leave out one of them",
+        )
+        _require(
+            self.loss.vgg_input == "imagenet" or self.loss.perceptual in ("auto", "vgg19"),
+            f"--vgg_input {self.loss.vgg_input} does not go with --perceptual {self.loss.perceptual}: leave out one",
+        )
+        _require(
+            self.loss.i3d_weights is None or stage == "tkd",
+            f"--i3d_weights goes with --stage tkd, found --stage {stage}: leave it out",
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from data.images import write_picture
-from data.sequences import FaceSequence
+from data.sequences import VideoSequence
 from util.metrics.frames import psnr, ssim
 from util.pictures import to_uint8
 from util.video import VideoWriter
@@ -43,7 +43,7 @@ class Take:
 
 def record(
     frames: Iterable[Tensor],
-    sequence: FaceSequence,
+    sequence: VideoSequence,
     *,
     num_given: int,
     key_frames: list[int],

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from data.images import write_picture
 from util.files import write_text
+from util.processes import ALONE, Processes
 
 
 def _rows_until(path: Path, last_step: int) -> list[str]:
@@ -28,9 +29,14 @@ def _rows_until(path: Path, last_step: int) -> list[str]:
 
 
 class TrainingLog:
-    """Progress bar with rate and remaining time, ``loss_log.jsonl``, TensorBoard, ``pictures/``. A context manager."""
+    """Progress bar with rate and remaining time, ``loss_log.jsonl``, TensorBoard, ``pictures/``. A context manager.
 
-    def __init__(self, folder: Path, *, first_step: int, num_steps: int, title: str) -> None:
+    Of several processes one writes; the others hand it their losses.
+    """
+
+    def __init__(
+        self, folder: Path, *, first_step: int, num_steps: int, title: str, processes: Processes = ALONE
+    ) -> None:
         """Open the log of a run.
 
         Args:
@@ -38,13 +44,20 @@ class TrainingLog:
             first_step: where this process starts.
             num_steps: where the run ends.
             title: shown before the bar.
+            processes: those that train together.
         """
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self._processes = processes
         self._rows = folder / "loss_log.jsonl"
-        write_text(self._rows, "".join(row + "\n" for row in _rows_until(self._rows, first_step)))
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
-        self._bar = tqdm(initial=first_step, total=num_steps, desc=title, unit="step", dynamic_ncols=True)
+        self._board: SummaryWriter | None = None
+        if processes.is_writer:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_text(self._rows, "".join(row + "\n" for row in _rows_until(self._rows, first_step)))
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        is_silent = not processes.is_writer
+        self._bar = tqdm(
+            initial=first_step, total=num_steps, desc=title, unit="step", dynamic_ncols=True, disable=is_silent
+        )
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -57,11 +70,13 @@ class TrainingLog:
     ) -> None:
         """Close bar and board."""
         self._bar.close()
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        tqdm.write(text)
+        if self._processes.is_writer:
+            tqdm.write(text)
 
     def count(self, rows: dict[str, Tensor]) -> None:
         """Add the rows of one weight update to the means of the next report; nothing is copied from the device."""
@@ -74,7 +89,7 @@ class TrainingLog:
         self._bar.update()
 
     def report(self, step: int, **more: float) -> dict[str, float]:
-        """Write the mean of every row since the last report.
+        """Write the mean of every row since the last report, over all processes: all of them call this.
 
         Args:
             step: steps done.
@@ -83,9 +98,18 @@ class TrainingLog:
         Returns:
             The means by name.
         """
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        sums = {name: float(total) for name, total in self._sums.items()}
+        told = self._processes.gathered((sums, dict(self._counts)))
+        # a row may be absent where there is nothing to judge, such as a face
+        names = list(dict.fromkeys(name for counts in told for name in counts[1]))
+        means = {
+            name: sum(one.get(name, 0.0) for one, _ in told) / sum(counts.get(name, 0) for _, counts in told)
+            for name in names
+        }
         self._sums.clear()
         self._counts.clear()
+        if self._board is None:
+            return means
         for name, value in (means | more).items():
             self._board.add_scalar(("loss/" if name in means else "schedule/") + name, value, step)
         with self._rows.open("a", encoding="utf-8") as file:
@@ -101,5 +125,7 @@ class TrainingLog:
             step: steps done.
             pixels: uint8 [H, W, 3].
         """
+        if self._board is None:
+            return
         write_picture(self.folder / "pictures" / f"{step:07d}.png", pixels)
         self._board.add_image("drawn", pixels, step, dataformats="HWC")

@@ -37,15 +37,15 @@ def to_uint8(frame: Tensor) -> np.ndarray:
 
 
 def semantic_to_rgb(semantic: Tensor) -> np.ndarray:
-    """Show one semantic frame, whatever its kind; the kind is told by its channels.
+    """Show a drawing of a face or a body; which it is, is told by its channels.
 
     Args:
         semantic: one frame [C, H, W] as the data sets encode it:
             1 channel: an edge map in [0, 1];
             3 channels: a drawing in [-1, 1] (OpenPose or DensePose);
             6 channels: DensePose and OpenPose drawings in [-1, 1], the second laid over the dimmed first;
-            others, only zeros and ones: one-hot labels, with a last channel of instance edges where the ones overlap;
             others: the face's edge map and the distance to each of its curves, all in [0, 1].
+            Labels have ``labels_to_rgb``.
 
     Returns:
         The picture, uint8 [H, W, 3].
@@ -63,8 +63,6 @@ def semantic_to_rgb(semantic: Tensor) -> np.ndarray:
         return to_uint8(semantic)
     if channels == 6:
         return _drawing_over_drawing(to_uint8(semantic[:3]), to_uint8(semantic[3:]))
-    if bool(((semantic == 0) | (semantic == 1)).all()):
-        return _labels_to_rgb(semantic.numpy())
     return _face_to_rgb(semantic.numpy())
 
 
@@ -106,14 +104,27 @@ def palette(num_labels: int) -> np.ndarray:
     return _hsv_to_rgb(hue, np.where(label % 2, 0.45, 0.65), np.where(label % 3, 0.90, 0.68))
 
 
-def _labels_to_rgb(one_hot: np.ndarray) -> np.ndarray:
-    """One-hot labels [C, H, W]: each its colour, unlabelled pixels black, instance edges white."""
-    has_edges = bool((one_hot.sum(axis=0) > 1).any())
-    labels = one_hot[:-1] if has_edges else one_hot
-    picture = palette(len(labels))[labels.argmax(axis=0)]
-    picture[labels.sum(axis=0) == 0] = 0
-    if has_edges:
-        picture[one_hot[-1] == 1] = 255
+def labels_to_rgb(semantic: Tensor, *, colours: np.ndarray) -> np.ndarray:
+    """Show one-hot labels, each in its colour; unlabelled pixels are black, instance edges white.
+
+    Args:
+        semantic: one frame [C, H, W] of zeros and ones: the labels, and a last channel of instance edges if there is
+            one more channel than colours.
+        colours: one a label, uint8 [N, 3].
+
+    Returns:
+        The picture, uint8 [H, W, 3].
+
+    Raises:
+        ValueError: the tensor is not [N or N + 1, H, W].
+    """
+    if semantic.ndim != 3 or semantic.shape[0] - len(colours) not in (0, 1):
+        raise ValueError(f"expected labels of shape ({len(colours)} or one more, H, W), got {tuple(semantic.shape)}")
+    semantic = semantic.detach().float().cpu()
+    labels, edges = semantic[: len(colours)], semantic[len(colours) :]
+    picture = colours[labels.argmax(dim=0).numpy()]
+    picture[(labels.sum(dim=0) == 0).numpy()] = 0
+    picture[(edges.sum(dim=0) > 0).numpy()] = 255
     return picture
 
 

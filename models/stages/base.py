@@ -13,16 +13,27 @@ from models.features import PerceptualLoss
 from models.flow import FlowEstimator, confidence
 from models.losses import CriticOutput, LossTable, feature_matching, l1, multiscale_adversarial
 from models.rollout import Rollout
+from models.stages.face import FaceFinder, FaceRegion
 
 
 class RealMotion:
-    """Flow and confidence between the real frames of one lesson; every pair of them is estimated once."""
+    """Flow and confidence between real frames; every pair of them is estimated once in an episode."""
 
     def __init__(self, estimator: FlowEstimator, image: Tensor) -> None:
         """Args: the estimator, and the real frames [B, T, 3, H, W]."""
         self._estimator = estimator
         self._image = image
         self._known: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def without_first(self, count: int) -> "RealMotion":
+        """The same, counted from frame ``count``; what was known of the frames before it is forgotten."""
+        later = RealMotion(self._estimator, self._image[:, count:])
+        later._known = {
+            (target - count, source - count): motion
+            for (target, source), motion in self._known.items()
+            if min(target, source) >= count
+        }
+        return later
 
     def between(self, target: int, source: int) -> tuple[Tensor, Tensor]:
         """Flow [B, 2, H, W] that carries frame ``source`` onto frame ``target``, and its confidence [B, 1, H, W]."""
@@ -47,6 +58,7 @@ class Lesson:
         motion: flow between the clip's real frames.
         first_is_raw: nothing was given, so that the frame to draw has nothing to warp.
         num_void: leading frames of ``given`` that are no images.
+        start: position of the clip's first frame in the episode.
         verdicts: what the critics said of the real frames. The critics change only after the generator, so that both
             learn from the same ones.
     """
@@ -59,6 +71,7 @@ class Lesson:
     motion: RealMotion
     first_is_raw: bool
     num_void: int
+    start: int = 0
     verdicts: dict[str, CriticOutput] = field(default_factory=dict)
 
     @property
@@ -105,22 +118,24 @@ class Episode:
             context: frames of the past that a lesson carries, for the generator and the temporal critics.
         """
         total = self.clip.image.shape[1]
+        motion, motion_start = RealMotion(self.estimator, self.clip.image), 0
         while (start := self.drawn.shape[1]) < total:
             is_first = start == self._num_first
             is_raw = self.starts_raw and is_first
             # a frame without a predecessor has no flow rows: it makes a lesson of its own
             end, first = min(start + (1 if is_raw else num_frames), total), max(0, start - context)
-            clip = self.clip.at(slice(first, end))
-            given = self.drawn[:, first:]
+            # neighbouring lessons look at the same pairs of real frames
+            motion, motion_start = motion.without_first(first - motion_start), first
             yield Lesson(
-                clip=clip,
-                given=given,
+                clip=self.clip.at(slice(first, end)),
+                given=self.drawn[:, first:],
                 fed=torch.cat([self.fed, self.drawn[:, self._num_first :]], dim=1)[:, first:],
                 target=None if self.target is None else self.target[:, start:end],
                 target_before=None if self.target is None else self.target[:, start - 1 : start],
-                motion=RealMotion(self.estimator, clip.image),
+                motion=motion,
                 first_is_raw=is_raw,
                 num_void=max(0, self._num_first - first) if self.starts_raw else 0,
+                start=first,
             )
             if self.drawn.shape[1] == start:
                 raise RuntimeError("a lesson's frames were not recorded")
@@ -138,7 +153,9 @@ class LossWeights:
     perceptual: float = 10.0
     pixel: float = 0.0
     flow: float = 10.0
+    flow_warp: float = 10.0
     temporal_warp: float = 10.0
+    face: float = 2.0
     trust_warp: float = 0.0
     kd: float = 1.0
     kd_local: float = 2.0
@@ -146,8 +163,8 @@ class LossWeights:
 
 
 def row_name(critic: str) -> str:
-    """What a critic's rows are called: nothing for ``image``, ``_T0`` for ``temporal_0``."""
-    return critic.replace("image", "").replace("temporal_", "_T")
+    """What a critic's rows are called: nothing for ``image``, ``_T0`` for ``temporal_0``, ``_f`` for ``face``."""
+    return {"image": "", "face": "_f"}.get(critic, critic.replace("temporal_", "_T"))
 
 
 @contextmanager
@@ -173,23 +190,34 @@ class Stage(ABC):
         estimator: FlowEstimator,
         weights: LossWeights,
         gan_mode: str = "ls",
+        find_face: FaceFinder | None = None,
+        judges_raw: bool = True,
     ) -> None:
         """Put a training together.
 
         Args:
             generator: what is trained.
-            critics: ``image``, and ``temporal_0``, ``temporal_1``, … for the temporal scales.
+            critics: ``image``; ``temporal_0``, ``temporal_1``, … for the temporal scales; ``face`` for faces.
             perceptual: frozen features, or None.
             estimator: reference flow.
             weights: of the loss rows.
             gan_mode: ``ls``, ``hinge`` or ``original``.
+            find_face: where the faces are in semantic frames; needed with a ``face`` critic.
+            judges_raw: critics and perceptual features judge the raw images too (vid2vid), not the pixel row alone.
+
+        Raises:
+            ValueError: when there is a ``face`` critic and nothing finds faces.
         """
+        if "face" in critics and find_face is None:
+            raise ValueError("expected find_face with a face critic, got none")
         self.generator = generator
         self.critics = critics
         self.perceptual = perceptual
         self.estimator = estimator
         self.weights = weights
         self.gan_mode = gan_mode
+        self.find_face = find_face
+        self.judges_raw = judges_raw
 
     @property
     @abstractmethod
@@ -197,8 +225,15 @@ class Stage(ABC):
         """Frames of the past that a lesson carries."""
 
     @abstractmethod
-    def prepare(self, clip: Clip, random: torch.Generator) -> Episode:
-        """Decide which frames of ``clip`` roll and from what; ``random`` decides whatever is random."""
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
+        """Decide which frames of ``clip`` roll and from what; ``random`` decides whatever is random.
+
+        Args:
+            clip: a batch, or a part of a larger one.
+            random: the same for every part of a batch.
+            first_item: number of the part's first item in the whole batch; what an item draws for itself follows
+                from its number, however the batch is cut.
+        """
 
     @abstractmethod
     def rollout(self, lesson: Lesson, *, backpropagate: int | None = None) -> Rollout:
@@ -219,26 +254,66 @@ class Stage(ABC):
 
     def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         real = lesson.real.flatten(0, 1)
-        judged = [drawn.flatten(0, 1) for drawn in self._judged(rollout)]
+        drawn = self._drawn(rollout)
+        judged = self._judged(drawn)
         for image in judged:
             self._add_adversarial_rows(table, "image", lesson, *self._with_semantics(lesson, image, real))
+        for image in drawn:
             table.add("G_pixel", l1(image, real), weight=self.weights.pixel)
-        if self.perceptual is not None and self.weights.perceptual > 0:
-            # in one pass, which changes nothing: the backbone is frozen; means become sums over the judged images
-            seen = [feature.repeat(len(judged), 1, 1, 1) for feature in self.perceptual.features(real)]
-            distance = self.perceptual(torch.cat(judged), seen) * len(judged)
-            table.add("G_VGG", distance, weight=self.weights.perceptual)
+        if self.perceptual is not None:
+            self._add_perceptual_rows(table, self.perceptual, lesson, judged)
+        faces = self._faces(lesson, rollout)
+        if faces is not None:
+            self._add_adversarial_rows(table, "face", lesson, *faces, weight=self.weights.face)
+
+    def _add_perceptual_rows(
+        self, table: LossTable, perceptual: PerceptualLoss, lesson: Lesson, judged: list[Tensor]
+    ) -> list[Tensor] | None:
+        """Returns what the backbone saw in the final images, so that no row looks twice; None if it did not look."""
+        if self.weights.perceptual == 0:
+            return None
+        # in one pass, which changes nothing: the backbone is frozen; means become sums over the judged images
+        features = list(perceptual.backbone(torch.cat(judged)))
+        wanted = [one.repeat(len(judged), 1, 1, 1) for one in perceptual.features(lesson.real.flatten(0, 1))]
+        table.add("G_VGG", perceptual.between(features, wanted) * len(judged), weight=self.weights.perceptual)
+        return [one[: len(judged[0])] for one in features]
 
     def _add_critic_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         real = lesson.real.flatten(0, 1)
-        for drawn in self._judged(rollout):
-            image = drawn.detach().flatten(0, 1)
-            self._add_verdict_rows(table, "image", lesson, *self._with_semantics(lesson, image, real))
+        for image in self._judged(self._drawn(rollout)):
+            self._add_verdict_rows(table, "image", lesson, *self._with_semantics(lesson, image.detach(), real))
+        faces = self._faces(lesson, rollout)
+        if faces is not None:
+            fake, real = faces
+            self._add_verdict_rows(table, "face", lesson, fake.detach(), real)
+
+    def _judged(self, drawn: list[Tensor]) -> list[Tensor]:
+        """What critics and perceptual features see: everything drawn, or the final images alone."""
+        return drawn if self.judges_raw else drawn[:1]
 
     @staticmethod
-    def _judged(rollout: Rollout) -> list[Tensor]:
-        """The final image and, where it is another one, the raw image: both are judged (vid2vid)."""
-        return [rollout.generated] if rollout.flow is None else [rollout.generated, rollout.raw]
+    def _drawn(rollout: Rollout) -> list[Tensor]:
+        """The final images [B * T, 3, H, W] and, where they are others, the raw ones."""
+        images = [rollout.generated] if rollout.flow is None else [rollout.generated, rollout.raw]
+        return [image.flatten(0, 1) for image in images]
+
+    def _faces(self, lesson: Lesson, rollout: Rollout) -> tuple[Tensor, Tensor] | None:
+        """Input of the face critic, (fake, real), from the frames with a face; None where there is no such frame."""
+        if "face" not in self.critics:
+            return None
+        semantic = lesson.clip.semantic[:, lesson.num_given :].flatten(0, 1)
+        face = None if self.find_face is None else self.find_face(semantic)
+        if face is None:
+            raise ValueError(
+                "expected semantic frames that tell where faces are, got others; leave out the face critic"
+            )
+        region = FaceRegion.around(face)
+        if len(region.frames) == 0:
+            return None
+        semantic, fake, real = (
+            region.cut(frames) for frames in (semantic, rollout.generated.flatten(0, 1), lesson.real.flatten(0, 1))
+        )
+        return torch.cat([semantic, fake], dim=1), torch.cat([semantic, real], dim=1)
 
     @staticmethod
     def _with_semantics(lesson: Lesson, *images: Tensor) -> list[Tensor]:
@@ -252,14 +327,17 @@ class Stage(ABC):
                 lesson.verdicts[critic] = self.critics[critic](real)
         return lesson.verdicts[critic]
 
-    def _add_adversarial_rows(self, table: LossTable, critic: str, lesson: Lesson, fake: Tensor, real: Tensor) -> None:
+    def _add_adversarial_rows(
+        self, table: LossTable, critic: str, lesson: Lesson, fake: Tensor, real: Tensor, *, weight: float = 1.0
+    ) -> None:
         judged = self.critics[critic](fake)
         name = row_name(critic)
         loss = multiscale_adversarial(judged, is_real=True, mode=self.gan_mode, for_critic=False)
-        table.add(f"G{name}_GAN", loss)
+        table.add(f"G{name}_GAN", loss, weight=weight)
         if self.weights.features > 0:
             wanted = self._real_verdict(critic, lesson, real)
-            table.add(f"G{name}_GAN_Feat", feature_matching(judged, wanted), weight=self.weights.features)
+            distance = feature_matching(judged, wanted)
+            table.add(f"G{name}_GAN_Feat", distance, weight=self.weights.features * weight)
 
     def _add_verdict_rows(self, table: LossTable, critic: str, lesson: Lesson, fake: Tensor, real: Tensor) -> None:
         verdicts = {"fake": self.critics[critic](fake), "real": self._real_verdict(critic, lesson, real)}

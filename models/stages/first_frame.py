@@ -15,7 +15,7 @@ class FirstFrame(Stage):
         """Nothing of the past is needed."""
         return 0
 
-    def prepare(self, clip: Clip, random: torch.Generator) -> Episode:
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
         """All frames are drawn, none is given."""
         nothing = clip.image[:, :0]
         return Episode(clip=clip, drawn=nothing, fed=nothing, target=None, estimator=self.estimator)

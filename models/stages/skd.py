@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.generator import CompositeGenerator
+from models.coarse_to_fine import VideoGenerator
+from models.features import PerceptualLoss
 from models.losses import LossTable, l1
 from models.rollout import Rollout, unroll
 from models.stages.base import Episode, Lesson
@@ -16,19 +17,27 @@ from models.stages.teacher import Teacher
 class SpatialDistillation(Teacher):
     """The teacher's training plus its frozen frames as targets (paper, section 3.3)."""
 
-    def __init__(self, *, teacher: CompositeGenerator, **parts: Any) -> None:
+    def __init__(self, *, teacher: VideoGenerator, kd_mask: bool = False, **parts: Any) -> None:
         """Put the training together.
 
         Args:
             teacher: the trained generator; it is frozen here, in eval mode.
+            kd_mask: learn from the teacher's frames only where the reference flow of the real frames is confident.
+                The paper has no mask; a published program took one from a *picture* of the flow.
             **parts: what ``Teacher`` takes.
         """
         super().__init__(**parts)
         self.teacher = teacher.requires_grad_(False).eval()
+        self.kd_mask = kd_mask
 
-    def prepare(self, clip: Clip, random: torch.Generator) -> Episode:
+    @property
+    def distillation(self) -> tuple[str, float]:
+        """What the rows that compare frames are called, and their weight."""
+        return "kd", self.weights.kd
+
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
         """All frames roll; the teacher's frames of the whole clip are the targets."""
-        return self._episode(clip, random, target=self._teacher_frames(clip))
+        return self._episode(clip, random, first_item=first_item, target=self._teacher_frames(clip))
 
     def _teacher_frames(self, clip: Clip) -> Tensor:
         """What the teacher makes of the clip, from the clean given frames, [B, T, 3, H, W]."""
@@ -39,14 +48,27 @@ class SpatialDistillation(Teacher):
 
     def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         super()._add_generator_rows(table, lesson, rollout)
-        self._add_distillation_rows(table, "kd", lesson, rollout, weight=self.weights.kd)
+        name, weight = self.distillation
+        table.add(f"{name}_pixel", l1(*self._compared(lesson, rollout.generated.flatten(0, 1))), weight=weight)
 
-    def _add_distillation_rows(
-        self, table: LossTable, name: str, lesson: Lesson, rollout: Rollout, *, weight: float
-    ) -> None:
-        """L1 and perceptual distance to the teacher's frames of the same absolute times."""
+    def _add_perceptual_rows(
+        self, table: LossTable, perceptual: PerceptualLoss, lesson: Lesson, judged: list[Tensor]
+    ) -> list[Tensor] | None:
+        features = super()._add_perceptual_rows(table, perceptual, lesson, judged)
+        name, weight = self.distillation
+        if weight == 0:
+            return features
+        student, target = self._compared(lesson, judged[0])
+        if features is None or self.kd_mask:
+            features = list(perceptual.backbone(student))
+        table.add(f"{name}_perceptual", perceptual.between(features, perceptual.features(target)), weight=weight)
+        return features
+
+    def _compared(self, lesson: Lesson, student: Tensor) -> tuple[Tensor, Tensor]:
+        """The student's frames [B * T, 3, H, W] and the teacher's of the same absolute times."""
         assert lesson.target is not None
-        student, target = rollout.generated.flatten(0, 1), lesson.target.flatten(0, 1)
-        table.add(f"{name}_pixel", l1(student, target), weight=weight)
-        if self.perceptual is not None:
-            table.add(f"{name}_perceptual", self.perceptual(student, self.perceptual.features(target)), weight=weight)
+        target = lesson.target.flatten(0, 1)
+        if self.kd_mask:
+            _, trusted = self._reference(lesson)
+            student = torch.where(trusted > 0, student, target.to(student.dtype))
+        return student, target

@@ -24,6 +24,7 @@ class Teacher(Stage):
         num_critic_frames: int = 3,
         given_noise: float = 0.0,
         draws_first: bool = False,
+        sparse_windows: bool = False,
         **parts: Any,
     ) -> None:
         """Put the training together.
@@ -33,6 +34,8 @@ class Teacher(Stage):
             num_critic_frames: frames a temporal critic sees; scale t looks at frames ``num_critic_frames**t`` apart.
             given_noise: largest std of the noise on given frames; each clip draws its own strength.
             draws_first: learn to draw the first frames from nothing (``--no_first_img``).
+            sparse_windows: temporal critic t judges only windows on a grid of frames ``num_critic_frames**t`` apart
+                (``--sparse_D``); a slow critic then works in few of the steps.
             **parts: what ``Stage`` takes.
         """
         super().__init__(**parts)
@@ -40,6 +43,7 @@ class Teacher(Stage):
         self.num_critic_frames = num_critic_frames
         self.given_noise = given_noise
         self.draws_first = draws_first
+        self.sparse_windows = sparse_windows
 
     @property
     def temporal_scales(self) -> list[int]:
@@ -53,15 +57,18 @@ class Teacher(Stage):
         spans = [distance * (self.num_critic_frames - 1) for distance in self.temporal_scales]
         return max([self.num_frames - 1, *spans])
 
-    def prepare(self, clip: Clip, random: torch.Generator) -> Episode:
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
         """All frames roll; the first ``num_frames - 1`` are real."""
-        return self._episode(clip, random, target=None)
+        return self._episode(clip, random, first_item=first_item, target=None)
 
-    def _episode(self, clip: Clip, random: torch.Generator, *, target: Tensor | None) -> Episode:
+    def _episode(self, clip: Clip, random: torch.Generator, *, first_item: int, target: Tensor | None) -> Episode:
         given = self._given(clip)
-        # noise is drawn on the CPU so that every device sees the same
-        strength = torch.rand(given.shape[0], 1, 1, 1, 1, generator=random) * self.given_noise
-        noise = torch.randn(given.shape, generator=random) * strength
+        # noise is drawn on the CPU so that every device sees the same, and item by item, those before ours too
+        each = [
+            torch.rand(1, 1, 1, 1, generator=random) * self.given_noise * torch.randn(given.shape[1:], generator=random)
+            for _ in range(first_item + given.shape[0])
+        ]
+        noise = torch.stack(each[first_item:])
         fed = given if self.draws_first else given + noise.to(given.device, given.dtype)
         return Episode(
             clip=clip, drawn=given, fed=fed, target=target, estimator=self.estimator, starts_raw=self.draws_first
@@ -102,10 +109,7 @@ class Teacher(Stage):
 
     def _add_motion_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         """Flow and warp losses (vid2vid, section 3.2), against the reference flow between the real frames."""
-        times = range(lesson.num_given, lesson.clip.image.shape[1])
-        pairs = [lesson.motion.between(time, time - 1) for time in times]
-        reference = torch.stack([flow for flow, _ in pairs], dim=1).flatten(0, 1)
-        trusted = torch.stack([sure for _, sure in pairs], dim=1).flatten(0, 1)
+        reference, trusted = self._reference(lesson)
         drawn = rollout.generated.flatten(0, 1)
         if not lesson.first_is_raw:
             followed = warp(rollout.previous.flatten(0, 1), reference).detach()
@@ -115,22 +119,32 @@ class Teacher(Stage):
         flow = rollout.flow.flatten(0, 1)
         table.add("F_Flow", masked_l1(flow, reference, trusted), weight=self.weights.flow)
         real, before = lesson.real.flatten(0, 1), lesson.clip.image[:, lesson.num_given - 1 : -1].flatten(0, 1)
-        table.add("F_Warp", masked_l1(real, warp(before, flow), trusted), weight=self.weights.flow)
+        table.add("F_Warp", masked_l1(real, warp(before, flow), trusted), weight=self.weights.flow_warp)
         if self.weights.trust_warp > 0:
             # where the flow can be trusted, show what was warped rather than what is drawn anew
             weight = rollout.weight.flatten(0, 1)
             table.add("W", masked_l1(weight, torch.zeros_like(weight), trusted), weight=self.weights.trust_warp)
 
+    def _reference(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
+        """Reference flow [B * T, 2, H, W] onto each frame to draw, and its confidence [B * T, 1, H, W]."""
+        times = range(lesson.num_given, lesson.clip.image.shape[1])
+        pairs = [lesson.motion.between(time, time - 1) for time in times]
+        flows, trusted = (torch.stack(parts, dim=1).flatten(0, 1) for parts in zip(*pairs, strict=True))
+        return flows, trusted
+
     def _windows(self, lesson: Lesson, rollout: Rollout, distance: int) -> tuple[Tensor, Tensor] | None:
         """Input of a temporal critic: every ``num_critic_frames``-th window that ends in a generated frame.
+
+        With sparse windows, every ``num_critic_frames``-th of those that end at a multiple of ``distance``.
 
         Returns:
             (fake, real), each [windows * B, 3 * frames + 2 * (frames - 1), H, W]: images, then the real frames' flow
             between them; None while the past is too short.
         """
         count, fakes, reals = self.num_critic_frames, [], []
-        ends = range(lesson.clip.image.shape[1] - 1, lesson.num_given - 1, -count)
-        for end in ends:
+        every = distance if self.sparse_windows else 1
+        ends = range(lesson.clip.image.shape[1] - 1, lesson.num_given - 1, -1)
+        for end in [end for end in ends if (lesson.start + end) % every == 0][::count]:
             start = end - distance * (count - 1)
             if start < lesson.num_void:
                 break

@@ -178,8 +178,12 @@ def test_channels_are_densepose_then_openpose_over_the_full_range(tmp_path: Path
     assert semantic[2].unique().numel() == 25 and semantic[2].min() == -1 and semantic[2].max() == 1
     drawing = draw_person(standing_person(120.0, 5.0), size=(96, 256))[:, 64:192]
     np.testing.assert_allclose((semantic[3:].permute(1, 2, 0).numpy() + 1) * 127.5, drawing, atol=1e-3)
-    assert [one.semantic(0).shape[0] for name in ("openpose_only", "densepose_only")
-            for one in build_sequences(DataConfig(dataset_mode="pose", **{name: True}), root=tmp_path, phase="test")] == [3, 3]  # fmt: skip
+    for config in (
+        DataConfig(dataset_mode="pose", openpose_only=True),
+        DataConfig(dataset_mode="pose", densepose_only=True),
+    ):
+        (sequence,) = build_sequences(config, root=tmp_path, phase="test")
+        assert len(sequence.semantic(0)) == 3
 
 
 def test_parts_are_dropped_in_training_only_and_the_same_for_a_draw(tmp_path: Path) -> None:

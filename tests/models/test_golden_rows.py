@@ -1,4 +1,6 @@
-"""The loss rows of one lesson against the published critics (`critic_D_street_numD2`)."""
+"""The loss rows of one lesson against the published critics (`critic_D_street_numD2`), and the temporal windows."""
+
+import dataclasses
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from data.clips import Clip
 from models.build import build_critics
 from models.losses import LossTable
 from models.rollout import Rollout
-from models.stages.base import Lesson, LossWeights, RealMotion
+from models.stages.base import Episode, Lesson, LossWeights, RealMotion
 from models.stages.teacher import Teacher
 from models.warp import warp
 from options.config import CriticConfig
@@ -95,6 +97,36 @@ def test_image_and_motion_rows_are_the_published_ones(
     assert critics.total().item() == pytest.approx(arrays["get_losses/loss_D"].item(), rel=1e-4)
 
 
+def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
+    arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False))
+    stage = make_stage(make_critic("image", "netD"))
+    lesson, rollout = make_lesson(arrays)
+    assert rollout.flow is not None
+    leaves = {"fake_B": rollout.image, "fake_B_raw": rollout.raw, "flow": rollout.flow}
+    for leaf in leaves.values():
+        leaf.requires_grad_()
+    total = stage.generator_losses(lesson, rollout).total()
+    gradients = torch.autograd.grad(total, list(leaves.values()))
+    for name, gradient in zip(leaves, gradients, strict=True):
+        expected = arrays[f"grad_loss_G/{name}"]
+        thinned = gradient[:, -1].flatten()[::7]
+        torch.testing.assert_close(thinned, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
+
+
+def test_a_single_judged_image_has_the_published_verdicts(arrays: dict[str, Tensor]) -> None:
+    stage = make_stage(make_critic("image", "netD"))
+    lesson, rollout = make_lesson(arrays)
+    single = dataclasses.replace(rollout, flow=None, weight=None)
+    rows = stage.critic_losses(lesson, single).rows | stage.generator_losses(lesson, single).rows
+    for number, name in enumerate(("D_real", "D_fake", "G_GAN", "G_GAN_Feat")):
+        value, weight = rows[name]
+        weight = 1.0 if name.startswith("D") else weight
+        expected = arrays[f"compute_loss_D/{number}"].item()
+        assert value.item() * weight == pytest.approx(expected, rel=1e-4), name
+
+
 @pytest.mark.parametrize("scale", [0, 1])
 def test_temporal_rows_are_the_published_ones(arrays: dict[str, Tensor], scale: int) -> None:
     critics = make_critic(f"temporal_{scale}", f"netD_T{scale}")
@@ -113,3 +145,48 @@ def test_temporal_rows_are_the_published_ones(arrays: dict[str, Tensor], scale: 
     for kind in ("real", "fake"):
         expected = arrays[f"losses_T/{scale}/D_T_{kind}"].item()
         assert table.rows[f"D_T{scale}_{kind}"][0].item() == pytest.approx(expected, rel=1e-4)
+
+
+class SkippedFlow:
+    """The golden flow of neighbours; 3 times the difference of the first two colours between other frames."""
+
+    name = "skipped"
+
+    def __init__(self, frames: Tensor, flows: Tensor) -> None:
+        self.frames = frames
+        self.flows = flows
+
+    def __call__(self, target: Tensor, source: Tensor) -> Tensor:
+        later, earlier = (
+            next(time for time in range(self.frames.shape[1]) if torch.equal(self.frames[:, time], frame))
+            for frame in (target, source)
+        )
+        return self.flows[:, later] if later - earlier == 1 else 3 * (target - source)[:, :2]
+
+
+@pytest.mark.parametrize("num_frames", [1, 2])
+def test_temporal_windows_are_the_published_ones(num_frames: int) -> None:
+    golden, _ = load_golden("frame_skipping")
+    real, fake, flows = (
+        torch.cat([golden[f"load1/{step}/kept/{kind}"][:, -1:] for step in range(12)], dim=1) for kind in range(3)
+    )
+    stage = make_stage(nn.ModuleDict({"temporal_0": nn.Identity(), "temporal_1": nn.Identity()}))
+    estimator = SkippedFlow(real, flows)
+    clip = Clip(torch.zeros(1, 12, 1, 4, 4), real, None, torch.arange(12)[None], ["clip"])
+    episode = Episode(clip, fake[:, :0], fake[:, :0], None, estimator)
+    for step, lesson in enumerate(episode.lessons(num_frames, context=stage.context)):
+        end = lesson.start + lesson.clip.image.shape[1]
+        drawn = fake[:, lesson.start + lesson.num_given : end]
+        rollout = Rollout(
+            torch.cat([lesson.given, drawn], dim=1), drawn, None, None, lesson.clip.index, lesson.num_given
+        )
+        for scale, distance in enumerate(stage.temporal_scales):
+            windows = stage._windows(lesson, rollout, distance)
+            published = [golden.get(f"load{num_frames}/{step}/skipped/{kind}/{scale}") for kind in range(3)]
+            assert (windows is None) == (published[0] is None), (step, scale)
+            if windows is None:
+                continue
+            expected_real, expected_fake, expected_flow = (one.flatten(1, 2) for one in published if one is not None)
+            torch.testing.assert_close(windows[0], torch.cat([expected_fake, expected_flow / 20], dim=1))
+            torch.testing.assert_close(windows[1], torch.cat([expected_real, expected_flow / 20], dim=1))
+        episode.record(rollout)

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.keyframes import METHODS, cheapest_keyframes, choose_keyframes, published_keyframes, thumbnail
+from models.keyframes import (
+    METHODS,
+    LazyThumbnails,
+    LiveKeyframes,
+    cheapest_keyframes,
+    choose_keyframes,
+    published_keyframes,
+    thumbnail,
+)
 from tests.golden import load_golden, randn
 
 
@@ -132,3 +140,65 @@ def test_wrong_arguments_are_refused_with_the_choices() -> None:
             choose_keyframes(frames, method="dp", share=share, num_given=2)
     with pytest.raises(ValueError, match=r"\[N, D\]"):
         choose_keyframes(frames[:0], method="dp", share=0.3, num_given=2)
+
+
+def live(thumbnails: Tensor, **settings: float) -> list[int]:
+    chooser = LiveKeyframes(**settings)  # type: ignore[arg-type]
+    pushed = [chooser.push(frame) for frame in thumbnails]
+    return [number for number in pushed if number is not None] + chooser.finish()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    num_frames=st.integers(1, 60),
+    share=st.floats(0.05, 1),
+    lookahead=st.integers(1, 12),
+    num_given=st.integers(0, 3),
+    seed=st.integers(0, 100),
+)
+def test_live_keyframes_keep_the_share_and_no_gap_is_longer_than_the_look_ahead(
+    num_frames: int, share: float, lookahead: int, num_given: int, seed: int
+) -> None:
+    video = smooth_video(num_frames, key=f"live{seed}")
+    chosen = live(video, share=share, lookahead=lookahead, num_given=num_given)
+    assert chosen == sorted(set(chosen))
+    assert {*range(min(max(num_given, 1), num_frames)), num_frames - 1} <= set(chosen) <= set(range(num_frames))
+    assert max((j - i for i, j in itertools.pairwise(chosen)), default=0) <= lookahead
+    assert len(chosen) - num_given <= max(share, 1 / lookahead) * max(num_frames - num_given, 0) + 3
+
+
+def test_live_keyframes_are_known_when_the_look_ahead_is_there() -> None:
+    chooser = LiveKeyframes(share=0.3, lookahead=5, num_given=2)
+    newest = 0
+    for number, frame in enumerate(smooth_video(60)):
+        key = chooser.push(frame)
+        newest = newest if key is None else key
+        assert number - newest < 5  # a frame waits for at most 5 frames, itself included
+
+
+def test_with_the_whole_video_ahead_the_first_live_step_is_the_offline_one() -> None:
+    video = smooth_video(30)
+    offline = choose_keyframes(video, method="dp", share=0.3, num_given=1)
+    assert live(video, share=0.3, lookahead=29, num_given=1)[:2] == offline[:2]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_lazy_thumbnails_choose_the_same_and_are_made_about_once(method: str) -> None:
+    frames = torch.rand(400, 2, 8, 8).cumsum(dim=0).frac()
+    asked: list[int] = []
+
+    def semantic(number: int) -> Tensor:
+        asked.append(number)
+        return frames[number]
+
+    whole = torch.stack([thumbnail(frame) for frame in frames])
+    lazy = LazyThumbnails(semantic, num_frames=400)
+    chosen = choose_keyframes(lazy, method=method, share=0.3, num_given=2)
+    assert chosen == choose_keyframes(whole, method=method, share=0.3, num_given=2)
+    assert len(asked) <= 420
+
+
+@pytest.mark.parametrize("wrong", [{"share": 0}, {"lookahead": 0}, {"num_given": -1}])
+def test_impossible_live_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        LiveKeyframes(**({"share": 0.3, "lookahead": 4, "num_given": 2} | wrong))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from models.losses import (
     feature_matching,
     masked_l1,
     multiscale_adversarial,
+    pyramid_l1,
     temporal_difference_distance,
 )
 from tests.golden import load_golden
@@ -22,6 +23,25 @@ def test_least_squares_agrees_with_the_published_program(is_real: bool) -> None:
     arrays, _ = load_golden("losses_small")
     got = multiscale_adversarial(golden_predictions(arrays), is_real=is_real, mode="ls", for_critic=True)
     assert got.item() == pytest.approx(arrays[f"gan_nested_{str(is_real).lower()}"].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("is_real", [True, False])
+def test_least_squares_of_a_single_verdict_agrees_with_the_published_program(is_real: bool) -> None:
+    arrays, _ = load_golden("losses_small")
+    verdict = golden_predictions(arrays)[0][-1]
+    got = adversarial(verdict, is_real=is_real, mode="ls", for_critic=True)
+    assert got.item() == pytest.approx(arrays[f"gan_flat_{str(is_real).lower()}"].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("is_masked", [True, False])
+def test_l1_of_a_pyramid_agrees_with_the_published_program(is_masked: bool) -> None:
+    arrays, _ = load_golden("losses_small")
+    first, second, mask = (arrays[f"ms_in/{number}"] for number in range(3))
+    distances = pyramid_l1(first, second, num_scales=5, mask=mask if is_masked else None)
+    published = (1, 1 / 2, 1 / 4, 1 / 8, 1 / 8)  # weights of its five scales
+    got = sum(weight * distance.item() for weight, distance in zip(published, distances, strict=True))
+    expected = arrays["multiscale_l1_masked" if is_masked else "multiscale_l1"].item()
+    assert got == pytest.approx(expected, rel=1e-5)
 
 
 def test_masked_l1_agrees_with_the_published_program() -> None:

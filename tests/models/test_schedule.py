@@ -26,6 +26,12 @@ def test_clips_and_gradients_double_every_few_epochs() -> None:
     assert [PUBLISHED.frames_backpropagate_at(step) for step in firsts] == [1, 1, 2, 4, 4, 4]
 
 
+def test_coarse_scales_rest_in_the_first_epochs_and_never_by_default() -> None:
+    fixed = dataclasses.replace(PUBLISHED, num_fix_coarse=2)
+    assert [fixed.is_coarse_fixed_at(step) for step in (0, 13, 14)] == [True, True, False]
+    assert not PUBLISHED.is_coarse_fixed_at(0)
+
+
 def test_the_learning_rate_is_constant_then_falls_linearly_and_never_to_zero() -> None:
     factors = [PUBLISHED.learning_rate_factor(epoch * 7) for epoch in range(20)]
     assert factors[:10] == [1.0] * 10

@@ -1,72 +1,19 @@
 """The trainings on a tiny random clip; the rows of the published critics are in test_golden_rows."""
 
 import dataclasses
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from data.clips import Clip
-from models.build import build_critics
-from models.features import PerceptualLoss
 from models.first_frame import GlobalGenerator
 from models.flow import DenseInverseSearch
-from models.generator import CompositeGenerator
-from models.rollout import Rollout, unroll
-from models.stages.base import Lesson, LossWeights, Stage
+from models.rollout import unroll
+from models.stages.base import LossWeights
 from models.stages.first_frame import FirstFrame
 from models.stages.skd import SpatialDistillation
 from models.stages.teacher import Teacher
 from models.stages.tkd import TemporalDistillation
-from options.config import CriticConfig
-
-CHANNELS = 4
-SIDE = 32
-
-
-def make_clip(num_frames: int, *, batch: int = 1) -> Clip:
-    random = torch.Generator().manual_seed(1)
-    return Clip(
-        semantic=torch.rand(batch, num_frames, CHANNELS, SIDE, SIDE, generator=random),
-        image=torch.rand(batch, num_frames, 3, SIDE, SIDE, generator=random) * 2 - 1,
-        foreground=None,
-        index=torch.arange(num_frames).expand(batch, -1) + 5,
-        names=["clip"] * batch,
-    )
-
-
-def make_generator(**settings: Any) -> CompositeGenerator:
-    torch.manual_seed(0)
-    return CompositeGenerator(semantic_channels=CHANNELS, base_channels=4, num_downsamples=2, num_blocks=2, **settings)
-
-
-class Colours(torch.nn.Module):
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return [image]
-
-
-def parts(generator: torch.nn.Module | None = None, **settings: Any) -> dict[str, Any]:
-    torch.manual_seed(0)
-    critics = CriticConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2)
-    return {
-        "generator": generator or make_generator(),
-        "critics": build_critics(critics, semantic_channels=CHANNELS, norm="batch", has_temporal=True),
-        "perceptual": PerceptualLoss(Colours(), layer_weights=(1.0,), relative=False),
-        "estimator": DenseInverseSearch(),
-        "weights": LossWeights(pixel=1.0),
-        "num_frames": 3,
-    } | settings
-
-
-def lessons(stage: Stage, clip: Clip, num_frames: int) -> list[tuple[Lesson, Rollout]]:
-    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
-    found = []
-    for lesson in episode.lessons(num_frames, context=stage.context):
-        rollout = stage.rollout(lesson)
-        episode.record(rollout)
-        found.append((lesson, rollout))
-    return found
+from tests.tiny_stages import CHANNELS, SIDE, distilling, lessons, make_clip, make_generator, parts
 
 
 def test_every_frame_but_the_given_ones_is_drawn_once_and_in_order() -> None:
@@ -148,16 +95,6 @@ def test_a_model_that_draws_first_frames_sees_no_real_frame_and_no_window_of_not
     assert "G_T0_GAN" not in stage.generator_losses(*found[0]).rows
     second = stage.generator_losses(*found[1]).rows
     assert {"W", "F_Flow", "G_T0_GAN"} <= set(second)
-
-
-def frozen_copy(generator: CompositeGenerator) -> CompositeGenerator:
-    copy = make_generator()
-    copy.load_state_dict(generator.state_dict())
-    return copy.eval()
-
-
-def distilling(kind: type[SpatialDistillation], generator: CompositeGenerator) -> SpatialDistillation:
-    return kind(teacher=frozen_copy(generator), **parts(generator.eval()))
 
 
 def test_a_student_equal_to_its_teacher_has_no_spatial_distillation_loss() -> None:

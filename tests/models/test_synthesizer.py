@@ -1,4 +1,7 @@
-from collections.abc import Sequence
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -7,6 +10,7 @@ from torch import Tensor
 from models.first_frame import GlobalGenerator
 from models.generator import CompositeGenerator
 from models.interpolate import make_interpolator
+from models.keyframes import LiveKeyframes, thumbnail
 from models.rollout import unroll
 from models.synthesizer import Synthesizer, draw_opening
 from tests.models.test_stages import make_clip, make_generator
@@ -100,3 +104,94 @@ def test_an_opening_can_be_drawn_by_a_single_image_generator() -> None:
     frames = draw_opening(single, lambda number: clip.semantic[0, number], count=2, device=CPU)
     assert [frame.shape for frame in frames] == [(3, 32, 32)] * 2
     assert not torch.equal(frames[0], frames[1])
+
+
+def semantics(num_frames: int) -> Iterator[Tensor]:
+    """A stream with sudden and gentle changes, made frame by frame."""
+    for number in range(num_frames):
+        yield torch.full((4, 32, 32), math.sin(number / 3) + (number // 7 % 2))
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+@pytest.mark.parametrize("num_opening", [0, 2])
+def test_live_and_offline_frames_are_the_same_when_their_key_frames_are(
+    generator: CompositeGenerator, num_opening: int, overlapped: bool
+) -> None:
+    engine, stream = make_engine(generator), list(semantics(30))
+    opening = list(make_clip(12).image[0, :num_opening])
+    live = list(engine.live(stream, share=0.3, lookahead=5, opening=opening, overlapped=overlapped))
+    calls = engine.stopwatch.generator_calls
+    chooser = LiveKeyframes(share=0.3, lookahead=5, num_given=num_opening)
+    keys = [key for one in stream if (key := chooser.push(thumbnail(one))) is not None] + chooser.finish()
+    offline = list(engine.frames(stream.__getitem__, key_frames=keys, opening=opening))
+    assert len(live) == 30
+    assert torch.equal(torch.stack(live), torch.stack(offline))
+    assert calls == len(keys) - num_opening <= 0.3 * 30 + 3
+
+
+def test_a_live_frame_waits_for_no_more_than_the_look_ahead_and_every_latency_is_measured(
+    generator: CompositeGenerator,
+) -> None:
+    arrived = 0
+
+    def camera() -> Iterator[Tensor]:
+        nonlocal arrived
+        for semantic in semantics(40):
+            arrived += 1
+            yield semantic
+
+    engine = make_engine(generator)
+    for number, _ in enumerate(engine.live(camera(), share=0.3, lookahead=5)):
+        assert arrived - number <= 5 + 1
+    found = engine.latency.summary()
+    assert found["frames"] == 40
+    assert 0 < found["median"] <= found["95th"] <= found["worst"]
+
+
+def test_overlapped_frames_are_the_same_bit_by_bit(generator: CompositeGenerator) -> None:
+    clip, engine = make_clip(12), make_engine(generator)
+    keywords = {"key_frames": [0, 1, 4, 9, 11], "opening": list(clip.image[0, :2])}
+
+    def semantic(number: int) -> Tensor:
+        return clip.semantic[0, number]
+
+    alone = list(engine.frames(semantic, **keywords))  # type: ignore[arg-type]
+    together = list(engine.frames(semantic, **keywords, overlapped=True))  # type: ignore[arg-type]
+    assert torch.equal(torch.stack(alone), torch.stack(together))
+
+
+PEAK = """
+import itertools, resource, sys
+import torch
+from models.generator import CompositeGenerator
+from models.interpolate import make_interpolator
+from models.keyframes import LazyThumbnails, choose_keyframes
+from models.synthesizer import Synthesizer
+
+torch.set_num_threads(1)
+num_frames, is_live = int(sys.argv[1]), sys.argv[2] == "live"
+generator = CompositeGenerator(semantic_channels=15, base_channels=2, num_downsamples=1, num_blocks=1)
+engine = Synthesizer(generator, num_frames=3, interpolator=make_interpolator("dis"), device=torch.device("cpu"))
+
+def semantic(number):
+    return torch.full((15, 64, 64), number * 7 % 11 / 11)
+
+if is_live:
+    frames = engine.live(map(semantic, range(num_frames)), share=0.3, lookahead=6)
+else:
+    thumbnails = LazyThumbnails(semantic, num_frames=num_frames)
+    keys = choose_keyframes(thumbnails, method="dp", share=0.3, num_given=0)
+    frames = engine.frames(semantic, key_frames=keys)
+assert sum(1 for _ in frames) == num_frames
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["offline", "live"])
+def test_2000_frames_need_less_than_50_mb_more_than_200(kind: str) -> None:
+    def peak(num_frames: int) -> float:
+        command = [sys.executable, "-c", PEAK, str(num_frames), kind]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    assert peak(2000) - peak(200) < 50

@@ -1,0 +1,63 @@
+"""The memory that a training is said to need is what its tensors take, and what is suggested makes it fit."""
+
+import pytest
+import torch
+
+from models import plan
+from options.cli import parse
+from options.config import TrainConfig
+from util.allocations import AllocationCounter
+
+TINY = [
+    *("--dataroot", "nowhere", "--loadSize", "32", "--ngf", "4", "--n_blocks", "2", "--n_downsample_G", "2"),
+    *("--ndf", "4", "--n_layers_D", "2", "--n_frames_total", "4", "--niter_step", "100", "--perceptual", "none"),
+    *("--device", "cpu", "--plan", "--frames_per_step", "2", "--max_frames_per_gpu", "2"),
+]
+
+
+def config(*more: str) -> TrainConfig:
+    return parse(TrainConfig, [*TINY, *more], description="test")
+
+
+def test_tensors_are_counted_while_they_live() -> None:
+    with AllocationCounter() as counter:
+        first = torch.zeros(100)
+        view = first[:50].add_(1)
+        second = first + 1
+        del second
+        third = first * 2
+    assert (counter.now, counter.peak) == (800, 800)
+    del first, view, third
+    assert counter.now == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--batchSize", "2")])
+def test_pretended_tensors_take_what_real_ones_do(more: tuple[str, ...]) -> None:
+    settings = config(*more)
+    scene, _ = plan.look_at(settings)
+    found = plan.estimate(settings, scene)
+    stage = plan._stage(settings, scene)
+    stage.generator.train()
+    stage.critics.train()
+    with AllocationCounter() as counter:
+        plan._learn_hardest_lesson(settings, scene, stage)
+    weights = sum(one.numel() * 4 for part in (stage.generator, stage.critics) for one in part.parameters())
+    assert found.trained >= weights
+    assert found.lesson + found.gradients == pytest.approx(counter.peak, rel=0.1)
+
+
+def test_half_precision_and_smaller_batches_take_less() -> None:
+    scene, _ = plan.look_at(config())
+    large, small = (plan.estimate(config("--batchSize", count), scene).lesson for count in ("2", "1"))
+    half = plan.estimate(config("--amp", "bf16"), scene).lesson
+    assert half < small < large
+
+
+def test_what_does_not_fit_is_reduced_until_it_does() -> None:
+    settings = config("--batchSize", "4")
+    scene, _ = plan.look_at(settings)
+    total = plan.estimate(settings, scene).total
+    told = plan.make_plan(config("--batchSize", "4", "--plan_memory_gb", str(0.7 * total / plan.GB)))
+    assert "too much" in "\n".join(told)
+    assert told[-1].endswith("fits")
+    assert "fits into" in plan.make_plan(config())[-1]

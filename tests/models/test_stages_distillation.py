@@ -1,0 +1,151 @@
+"""What the students learn from their teacher: every kd_* row, where it counts and where its gradient goes."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from data.clips import Clip
+from models.features import PerceptualLoss
+from models.stages.skd import SpatialDistillation
+from models.stages.tkd import TemporalDistillation
+from tests.tiny_stages import distilling, lessons, make_clip, make_generator, parts
+
+KINDS: list[type[SpatialDistillation]] = [SpatialDistillation, TemporalDistillation]
+
+
+def kd_rows(stage: SpatialDistillation, clip: Clip) -> dict[str, float]:
+    """The kd_* rows of the first lesson."""
+    rows = stage.generator_losses(*lessons(stage, clip, 8)[0]).rows
+    return {name: value.item() for name, (value, _) in rows.items() if name.startswith("kd_")}
+
+
+def clip_of_equals(num_frames: int, *, batch: int) -> Clip:
+    """All frames of a clip are the same."""
+    clip = make_clip(num_frames, batch=batch)
+    return dataclasses.replace(
+        clip, semantic=clip.semantic[:, :1].repeat(1, num_frames, 1, 1, 1), image=torch.zeros_like(clip.image)
+    )
+
+
+@pytest.mark.parametrize("kd_mask", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_student_equal_to_its_teacher_has_no_row_above_zero(kind: type[SpatialDistillation], kd_mask: bool) -> None:
+    # a frame in between changes what follows: both draw the same only where a frame does not depend on the past
+    generator = make_generator(has_flow=False)
+    torch.nn.init.zeros_(generator.get_parameter("model_down_img.1.weight"))
+    stage = distilling(kind, generator, kd_mask=kd_mask)
+    rows = kd_rows(stage, clip_of_equals(10, batch=2))
+    assert set(rows) == ({"kd_pixel", "kd_perceptual"} if kind is SpatialDistillation else
+                         {"kd_local_pixel", "kd_local_perceptual", "kd_global"})  # fmt: skip
+    assert all(value == pytest.approx(0, abs=1e-6) for value in rows.values()), rows
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shifted_student_has_the_shift_as_its_rows(kind: type[SpatialDistillation]) -> None:
+    stage = distilling(kind, make_generator())
+    lesson, rollout = lessons(stage, make_clip(10), 8)[0]
+    assert lesson.target is not None
+    shifted = dataclasses.replace(rollout, image=torch.cat([lesson.given, lesson.target + 0.25], dim=1))
+    rows = stage.generator_losses(lesson, shifted).rows
+    name, weight = stage.distillation
+    for row in (f"{name}_pixel", f"{name}_perceptual"):
+        assert rows[row][0].item() == pytest.approx(0.25, rel=1e-4)
+        assert rows[row][1] == weight
+    if kind is TemporalDistillation:
+        # only the step from the given frame to the first drawn one changes by the shift, at each of the scales
+        assert rows["kd_global"][0].item() == pytest.approx(0.25 / lesson.target.shape[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_item_of_a_batch_matters(kind: type[SpatialDistillation]) -> None:
+    stage, clip = distilling(kind, make_generator()), make_clip(10, batch=2)
+    stage.teacher.get_parameter("model_final_img.1.weight").mul_(3)
+    before = kd_rows(stage, clip)
+    clip.image[1] = 0
+    after = kd_rows(stage, clip)
+    assert all(before[name] != pytest.approx(after[name], rel=1e-6) for name in before), (before, after)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_has_a_gradient_to_the_student_and_none_to_the_teacher(kind: type[SpatialDistillation]) -> None:
+    stage = distilling(kind, make_generator())
+    stage.teacher.get_parameter("model_final_img.1.weight").mul_(3)
+    lesson, rollout = lessons(stage, make_clip(10), 8)[0]
+    assert lesson.target is not None and not lesson.target.requires_grad
+    table = stage.generator_losses(lesson, rollout)
+    weight = stage.generator.get_parameter("model_final_img.1.weight")
+    for name, (value, _) in table.rows.items():
+        if name.startswith("kd_"):
+            (gradient,) = torch.autograd.grad(value, weight, retain_graph=True)
+            assert gradient.abs().sum() > 0, name
+    table.total().backward()
+    assert all(parameter.grad is None for parameter in stage.teacher.parameters())
+
+
+def half_still_clip(num_frames: int) -> Clip:
+    """The left half of the frames never changes, the right half is another one every time."""
+    clip = make_clip(num_frames)
+    clip.image[..., :16] = 0
+    return clip
+
+
+class Still:
+    """Nothing moves."""
+
+    name = "still"
+
+    def __call__(self, target: Tensor, source: Tensor) -> Tensor:
+        return target.new_zeros(target.shape[0], 2, *target.shape[-2:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mask_leaves_what_the_flow_cannot_explain_to_the_student(kind: type[SpatialDistillation]) -> None:
+    clip = half_still_clip(10)
+    plain, masked = (distilling(kind, make_generator(), kd_mask=mask, estimator=Still()) for mask in (False, True))
+    name, _ = plain.distillation
+    for stage, share in ((plain, 1.0), (masked, 0.5)):
+        lesson, rollout = lessons(stage, clip, 8)[0]
+        assert lesson.target is not None
+        shifted = dataclasses.replace(rollout, image=torch.cat([lesson.given, lesson.target + 0.25], dim=1))
+        shifted.image.requires_grad_()
+        rows = stage.generator_losses(lesson, shifted).rows
+        for row in (f"{name}_pixel", f"{name}_perceptual"):
+            assert rows[row][0].item() == pytest.approx(0.25 * share, rel=0.02)
+            (gradient,) = torch.autograd.grad(rows[row][0], shifted.image, retain_graph=True)
+            assert bool(gradient[..., 17:].abs().sum() > 1e-2 * gradient.abs().sum()) is (stage is plain)
+
+
+class CountingColours(torch.nn.Module):
+    """Colours as features; counts the images it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        self.seen += len(image)
+        return [image]
+
+
+def test_the_backbone_sees_every_image_once() -> None:
+    backbone = CountingColours()
+    generator = make_generator()
+    perceptual = PerceptualLoss(backbone, layer_weights=(1.0,), relative=False)
+    stage = SpatialDistillation(teacher=copy.deepcopy(generator), **parts(generator, perceptual=perceptual))
+    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
+    stage.generator_losses(lesson, rollout)
+    assert backbone.seen == 4 * len(("final", "raw", "real", "teacher's"))
+
+
+def test_the_teacher_draws_nothing_after_the_last_key_frame() -> None:
+    stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
+    seen: list[int] = []
+    stage.teacher.register_forward_hook(lambda *_: seen.append(1))
+    for seed in range(8):
+        seen.clear()
+        episode = stage.prepare(clip, torch.Generator().manual_seed(seed))
+        last = int(episode.clip.index[0, -1] - clip.index[0, 0])
+        assert len(seen) == last + 1 - 2

@@ -1,0 +1,69 @@
+"""Trainings on a tiny random clip, put together without a dataset."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from data.clips import Clip
+from models.build import build_critics
+from models.features import PerceptualLoss
+from models.flow import DenseInverseSearch
+from models.generator import CompositeGenerator
+from models.rollout import Rollout
+from models.stages.base import Lesson, LossWeights, Stage
+from models.stages.skd import SpatialDistillation
+from options.config import CriticConfig
+
+CHANNELS = 4
+SIDE = 32
+
+
+def make_clip(num_frames: int, *, batch: int = 1) -> Clip:
+    random = torch.Generator().manual_seed(1)
+    return Clip(
+        semantic=torch.rand(batch, num_frames, CHANNELS, SIDE, SIDE, generator=random),
+        image=torch.rand(batch, num_frames, 3, SIDE, SIDE, generator=random) * 2 - 1,
+        foreground=None,
+        index=torch.arange(num_frames).expand(batch, -1) + 5,
+        names=["clip"] * batch,
+    )
+
+
+def make_generator(**settings: Any) -> CompositeGenerator:
+    torch.manual_seed(0)
+    return CompositeGenerator(semantic_channels=CHANNELS, base_channels=4, num_downsamples=2, num_blocks=2, **settings)
+
+
+class Colours(torch.nn.Module):
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [image]
+
+
+def parts(generator: torch.nn.Module | None = None, **settings: Any) -> dict[str, Any]:
+    torch.manual_seed(0)
+    critics = CriticConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2)
+    return {
+        "generator": generator or make_generator(),
+        "critics": build_critics(critics, semantic_channels=CHANNELS, norm="batch", has_temporal=True),
+        "perceptual": PerceptualLoss(Colours(), layer_weights=(1.0,), relative=False),
+        "estimator": DenseInverseSearch(),
+        "weights": LossWeights(pixel=1.0),
+        "num_frames": 3,
+    } | settings
+
+
+def lessons(stage: Stage, clip: Clip, num_frames: int) -> list[tuple[Lesson, Rollout]]:
+    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
+    found = []
+    for lesson in episode.lessons(num_frames, context=stage.context):
+        rollout = stage.rollout(lesson)
+        episode.record(rollout)
+        found.append((lesson, rollout))
+    return found
+
+
+def distilling(kind: type[SpatialDistillation], generator: CompositeGenerator, **settings: Any) -> SpatialDistillation:
+    """A student in eval mode, equal to its teacher until someone changes it."""
+    return kind(teacher=copy.deepcopy(generator), **parts(generator.eval(), **settings))
