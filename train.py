@@ -25,7 +25,8 @@ from util.processes import ALONE, Processes, joined
 
 def set_learning_rate(training: Training) -> float:
     """Every optimizer follows the schedule, and the guard after a collapse; returns the factor."""
-    factor = training.schedule.learning_rate_factor(training.step) * training.guard.lr_scale
+    factor = training.schedule.learning_rate_factor(training.step, time_used=training.time_used)
+    factor *= training.guard.lr_scale
     for optimizer in training.optimizers.values():
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
@@ -101,7 +102,7 @@ def is_due(frequency: int, step: int) -> bool:
 
 def is_late(training: Training) -> bool:
     """Whether ``--max_minutes`` are over."""
-    return 0 < training.config.schedule.max_minutes * 60 <= training.seconds
+    return training.time_used >= 1
 
 
 def next_clips(training: Training, loader: Iterator[Clip]) -> list[Clip]:

@@ -39,10 +39,20 @@ class Schedule:
         """Steps of the whole training."""
         return self.num_epochs * self.steps_per_epoch
 
-    def learning_rate_factor(self, step: int) -> float:
-        """What the learning rate is multiplied by, from 1 down to more than 0; it changes with the epoch."""
+    def learning_rate_factor(self, step: int, *, time_used: float = 0.0) -> float:
+        """What the learning rate is multiplied by, from 1 down to 0; it changes with the epoch, or with the time.
+
+        Args:
+            step: steps done.
+            time_used: share of ``--max_minutes`` that is over. A slow machine stops early; its learning rate falls
+                in time, as it would have over all epochs, so that the training still ends gently.
+        """
         late = max(0, step // self.steps_per_epoch - self.num_constant + 1)
-        return 1.0 - late / (self.num_decay + 1)
+        by_epoch = 1.0 - late / (self.num_decay + 1)
+        if self.num_decay == 0:
+            return by_epoch
+        by_time = max(0.0, 1.0 - time_used) * self.num_epochs / self.num_decay
+        return min(by_epoch, by_time)
 
     def _grown(self, first: int, largest: int, step: int) -> int:
         growth = step // self.steps_per_epoch // self.epochs_per_growth

@@ -80,10 +80,12 @@ def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.op
     rates = (config.lr / 2, config.lr * 2) if config.TTUR else (config.lr, config.lr)
     heads = [one for name, one in stage.generator.named_parameters() if is_motion_head(name)]
     others = [one for name, one in stage.generator.named_parameters() if not is_motion_head(name)]
-    groups = [{"params": others}, {"params": heads, "lr": rates[0] * config.lr_heads}]
+    groups: list[dict[str, Any]] = [{"params": others}]
+    if heads:
+        groups.append({"params": heads, "lr": rates[0] * config.lr_heads})
     return {
         # fused: one call for all tensors; in small trainings the plain one spends more on calls than on arithmetic
-        "generator": torch.optim.Adam(groups if heads else others, lr=rates[0], betas=betas, fused=True),
+        "generator": torch.optim.Adam(groups, lr=rates[0], betas=betas, fused=True),
         "critics": torch.optim.Adam(stage.critics.parameters(), lr=rates[1], betas=betas, fused=True),
     }
 
@@ -147,6 +149,12 @@ class Training:
             for learner in self.learners.values():
                 stack.enter_context(learner.alone(wanted))
             yield
+
+    @property
+    def time_used(self) -> float:
+        """Share of ``--max_minutes`` that is over; 0 where there is no such limit."""
+        limit = self.config.schedule.max_minutes * 60
+        return self.seconds / limit if limit else 0.0
 
     def count_seconds(self, seconds: float) -> None:
         """Add to the time of the training; process 0 keeps it, so that all end at the same step."""

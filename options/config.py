@@ -26,6 +26,8 @@ Amp = Literal["off", "bf16", "fp16"]
 Keyframes = Literal["dp", "uniform", "published", "all"]
 Interpolation = Literal["dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest"]
 FirstFrame = Literal["real", "single", "generated"]
+Runtime = Literal["auto", "eager", "folded", "compile", "openvino", "onnx"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def option(default: Any, text: str, *, aliases: tuple[str, ...] = ()) -> Any:
@@ -413,6 +415,14 @@ class TestConfig:
     start_frame: int = option(0, "first frame of every sequence")
     max_frames: int = option(0, "frames of every sequence; 0: all")
     timing_runs: int = option(1, "repetitions behind the frame rate (median)")
+    runtime: Runtime = option(
+        "eager", "what runs the student; auto: the fastest that is installed, eager: the network as it was trained"
+    )
+    precision: Precision = option("auto", "bits of the student's layers; auto: 16 where the processor is made for it")
+    runtime_file: str | None = option(None, "run the student from this file of python -m util.export")
+    lookahead: int = option(
+        0, "choose key-frames live, so many frames ahead, and report the latency of every frame; 0: whole video known"
+    )
     seed: int = option(0, "everything random follows from it")
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps", aliases=("--gpu_ids",))
     debug: bool = option(False, "show the traceback of user errors")
@@ -436,6 +446,15 @@ class TestConfig:
         for name in ("how_many", "start_frame", "max_frames"):
             _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
         _require(self.timing_runs >= 1, f"--timing_runs {self.timing_runs}: expected at least 1")
+        _require(
+            self.runtime_file is None or self.runtime == "eager",
+            f"--runtime_file brings its own runtime: leave out --runtime {self.runtime}",
+        )
+        _require(self.lookahead >= 0, f"--lookahead {self.lookahead}: expected 0 or more")
+        _require(
+            self.lookahead == 0 or self.keyframes == "dp",
+            f"--lookahead chooses key-frames by dp: leave out --keyframes {self.keyframes}",
+        )
 
 
 def is_optional(kind: Any) -> tuple[Any, bool]:

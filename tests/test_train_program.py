@@ -132,6 +132,45 @@ def test_the_three_stages_chain_by_checkpoint(data: Path, teacher: Path) -> None
     assert "temporal differences" in " ".join(checkpoints.load(teacher / "tkd", flag="--init").facts["made_of"])
 
 
+@pytest.mark.slow
+def test_three_stages_are_the_same_bits_for_the_same_seed(data: Path, tmp_path: Path) -> None:
+    brief = ["--niter", "1", "--niter_decay", "1", "--recalibrate", "1"]
+    for runs in (tmp_path / "first", tmp_path / "second"):
+        run(data, runs, "teacher", *brief)
+        given = [*STUDENT, "--teacher", str(runs / "teacher"), *brief]
+        run(data, runs, "skd", "--stage", "skd", *given)
+        run(data, runs, "tkd", "--stage", "tkd", *given, "--init", str(runs / "skd"))
+    for name in ("teacher", "skd", "tkd"):
+        assert_same_bits(weights(tmp_path / "first", name), weights(tmp_path / "second", name))
+
+
+def test_best_is_chosen_on_videos_that_were_not_learned_from(
+    data: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not (data / "val_img").exists():
+        write_tiny_face(data, phase="val", num_frames=5, first=20)
+    run(data, teacher, "validated", "--validation_freq", "1", "--niter", "2", "--niter_decay", "0", "--clip_grad", "1")
+    best = checkpoints.load(teacher / "validated" / "best", flag="--checkpoint")
+    rows = [json.loads(line) for line in (teacher / "validated" / "loss_log.jsonl").read_text().splitlines()]
+    scores = {row["step"]: row["validation_psnr"] for row in rows}
+    assert best.step == max(scores, key=lambda step: scores[step])
+    fact = best.facts["best"]
+    assert (fact["metric"], fact["step"]) == ("validation_psnr", best.step)
+    assert fact["value"] == pytest.approx(scores[best.step], abs=1e-5)
+    assert "best so far" in capsys.readouterr().out
+
+
+def test_validation_without_videos_is_refused(data: Path, teacher: Path) -> None:
+    with pytest.raises(UserError, match="nowhere"):
+        run(data, teacher, "mistake", "--validation_freq", "1", "--val_phase", "nowhere")
+
+
+def test_compiling_without_a_compiler_is_refused(data: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(UserError, match="--compile: torch.compile needs a C\\+\\+ compiler"):
+        run(data, teacher, "mistake", "--compile")
+
+
 def test_a_single_image_generator_can_be_trained(data: Path, teacher: Path) -> None:
     run(data, teacher, "single", "--stage", "first_frame", "--netG", "global", "--niter", "1", "--niter_decay", "0")
     assert checkpoints.load(teacher / "single", flag="--checkpoint").config.generator.netG == "global"
@@ -143,9 +182,12 @@ def test_first_frames_can_be_learned(data: Path, teacher: Path) -> None:
     assert "W" in logged
 
 
-@pytest.mark.parametrize("precision", ["bf16"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_trains_to_finite_weights(data: Path, teacher: Path, precision: str) -> None:
-    run(data, teacher, precision, "--amp", precision, "--niter", "1", "--niter_decay", "0")
+    brief = ["--niter", "1", "--niter_decay", "0", "--accumulate", "2", "--clip_grad", "1"]
+    run(data, teacher, precision, "--amp", precision, *brief)
+    scale = checkpoints.load(teacher / precision, flag="--resume").training_state()["scaler"]
+    assert bool(scale) is (precision == "fp16")
     assert all(torch.isfinite(value).all() for value in weights(teacher, precision).values())
 
 
@@ -206,3 +248,11 @@ def test_the_program_ends_a_mistake_with_one_line_and_code_2() -> None:
     done = subprocess.run([sys.executable, "train.py", "--loadsize", "64"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "error: unknown flag --loadsize; did you mean --loadSize?\n"
+
+
+def test_statistics_measured_at_the_end_change_nothing_else(data: Path, teacher: Path) -> None:
+    run(data, teacher, "recalibrated", "--recalibrate", "2")
+    before, after = weights(teacher, "teacher"), weights(teacher, "recalibrated")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.split(".")[-1] in ("running_mean", "running_var", "num_batches_tracked")
+                           and name.startswith("generator.") for name in changed)  # fmt: skip

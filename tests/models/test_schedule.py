@@ -40,6 +40,13 @@ def test_the_learning_rate_is_constant_then_falls_linearly_and_never_to_zero() -
     assert 0 < factors[-1] < factors[-2]
 
 
+def test_the_learning_rate_falls_in_time_where_the_time_ends_before_the_epochs_do() -> None:
+    assert PUBLISHED.learning_rate_factor(0, time_used=0.5) == 1.0
+    assert PUBLISHED.learning_rate_factor(0, time_used=0.75) == 0.5
+    assert PUBLISHED.learning_rate_factor(0, time_used=1.0) == 0.0
+    assert PUBLISHED.learning_rate_factor(19 * 7, time_used=0.5) == PUBLISHED.learning_rate_factor(19 * 7)
+
+
 @given(step=st.integers(0, 10_000), largest=st.integers(1, 200))
 @settings(max_examples=50, deadline=None)
 def test_growth_never_passes_its_end_and_never_shrinks(step: int, largest: int) -> None:

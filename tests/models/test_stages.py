@@ -13,6 +13,8 @@ from models.stages.first_frame import FirstFrame
 from models.stages.skd import SpatialDistillation
 from models.stages.teacher import Teacher
 from models.stages.tkd import TemporalDistillation
+from models.training import build_optimizers
+from options.config import ScheduleConfig
 from tests.tiny_stages import CHANNELS, SIDE, distilling, lessons, make_clip, make_generator, parts
 
 
@@ -39,6 +41,28 @@ def test_the_teacher_has_all_published_rows() -> None:
     assert set(generator.rows) == adversarial | {"G_VGG", "G_pixel", "G_Warp", "F_Flow", "F_Warp"}
     assert set(critics.rows) == {f"D{scale}_{kind}" for scale in ("", "_T0", "_T1") for kind in ("real", "fake")}
     assert torch.isfinite(generator.total()) and torch.isfinite(critics.total())
+
+
+def test_without_raw_rows_only_the_pixel_row_sees_the_raw_image() -> None:
+    table, spared = {}, {}
+    for judges_raw, rows in ((True, table), (False, spared)):
+        stage = Teacher(**parts(judges_raw=judges_raw))
+        [(lesson, rollout)] = lessons(stage, make_clip(3), 1)
+        rows |= stage.generator_losses(lesson, rollout).detached()
+    assert spared.keys() == table.keys()
+    assert spared["G_pixel"] == table["G_pixel"]
+    for name in ("G_GAN", "G_GAN_Feat", "G_VGG"):
+        assert spared[name] < table[name]
+    assert spared["F_Flow"] == table["F_Flow"]
+
+
+def test_the_heads_of_flow_and_blending_learn_at_their_own_rate() -> None:
+    stage = Teacher(**parts())
+    others, heads = build_optimizers(ScheduleConfig(lr=1e-3, lr_heads=0.05), stage)["generator"].param_groups
+    assert (others["lr"], heads["lr"]) == (1e-3, 5e-5)
+    weights = [*stage.generator.model_final_flow.parameters(), *stage.generator.model_final_w.parameters()]
+    assert {id(one) for one in heads["params"]} == {id(one) for one in weights}
+    assert len(others["params"]) + len(heads["params"]) == len(list(stage.generator.parameters()))
 
 
 def test_generator_rows_reach_the_generator_alone_and_critic_rows_the_critics_alone() -> None:
