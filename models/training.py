@@ -202,6 +202,7 @@ class Training:
 
     def save(self, label: str) -> None:
         """Write ``checkpoints/<name>/<label>/``; one process writes, the others wait."""
+        self.guard.failures = 0  # it counts those without a save between
         self.processes.average_buffers(self.networks().values())
         if self.processes.is_writer:
             checkpoints.save(

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Synthesise the test videos with the part-time student, the teacher beside it. Further flags pass through:
-#   bash scripts/face/test.sh --dataroot datasets/face_sample --keyframe_share 0.3
+# Synthesise the test videos with the part-time student, the teacher beside it. Further flags pass through and override:
+#   bash scripts/face/test.sh --dataroot datasets/my_faces --keyframe_share 0.3
+#   bash scripts/face/test.sh --quick      (after train_tkd.sh --quick)
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
-"$PYTHON" test.py --checkpoint checkpoints/face_tkd --teacher checkpoints/face_teacher --dataroot datasets/face "$@"
+settle face "$@"
+"$PYTHON" test.py --checkpoint "checkpoints/${RUN}_tkd" --teacher "checkpoints/${RUN}_teacher" "${DATA[@]}" \
+    ${FLAGS[@]+"${FLAGS[@]}"}

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Train the teacher: every frame of every clip. Further flags pass through and override:
-#   bash scripts/face/train_teacher.sh --dataroot datasets/face_sample --preset face_small
+#   bash scripts/face/train_teacher.sh --dataroot datasets/my_faces
+#   bash scripts/face/train_teacher.sh --quick      (on the sample face, small, in a minute)
 # A run that was interrupted goes on where it was saved.
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
-"$PYTHON" train.py --stage teacher --name face_teacher --dataroot datasets/face --resume "$@"
+settle face "$@"
+"$PYTHON" train.py --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume \
+    ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

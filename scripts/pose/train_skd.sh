@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Train the spatially low-demand student, from the teacher's frames. Further flags pass through and override:
-#   bash scripts/pose/train_skd.sh --dataroot datasets/pose_sample --preset pose_quick
+#   bash scripts/pose/train_skd.sh --dataroot datasets/my_dancers
+#   bash scripts/pose/train_skd.sh --quick      (after train_teacher.sh --quick)
 # A run that was interrupted goes on where it was saved.
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
-"$PYTHON" train.py --stage skd --name pose_skd --dataroot datasets/pose --resume \
-    --dataset_mode pose --resize_or_crop scaleHeight --netG sr_mobile_composite --low_demand \
-    --teacher checkpoints/pose_teacher --init checkpoints/pose_teacher "$@"
+settle pose "$@"
+"$PYTHON" train.py --stage skd --name "${RUN}_skd" "${DATA[@]}" --resume --dataset_mode pose --resize_or_crop scaleHeight --netG sr_mobile_composite --low_demand \
+    --teacher "checkpoints/${RUN}_teacher" --init "checkpoints/${RUN}_teacher" \
+    ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

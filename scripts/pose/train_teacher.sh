@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Train the teacher: every frame of every clip. Further flags pass through and override:
-#   bash scripts/pose/train_teacher.sh --dataroot datasets/pose_sample --preset pose_quick
+#   bash scripts/pose/train_teacher.sh --dataroot datasets/my_dancers
+#   bash scripts/pose/train_teacher.sh --quick      (on the puppet, small, in a minute)
 # A run that was interrupted goes on where it was saved.
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
-"$PYTHON" train.py --stage teacher --name pose_teacher --dataroot datasets/pose --resume \
-    --dataset_mode pose --resize_or_crop scaleHeight "$@"
+settle pose "$@"
+"$PYTHON" train.py --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume --dataset_mode pose --resize_or_crop scaleHeight \
+    ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Train the part-time student: key-frames alone, starting from the spatially low-demand one. Further flags pass through and override:
-#   bash scripts/pose/train_tkd.sh --dataroot datasets/pose_sample --preset pose_quick
+# Train the part-time student: key-frames alone, from the spatially low-demand one. Further flags pass through and override:
+#   bash scripts/pose/train_tkd.sh --dataroot datasets/my_dancers
+#   bash scripts/pose/train_tkd.sh --quick      (after train_skd.sh --quick)
 # A run that was interrupted goes on where it was saved.
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
-"$PYTHON" train.py --stage tkd --name pose_tkd --dataroot datasets/pose --resume \
-    --dataset_mode pose --resize_or_crop scaleHeight --netG sr_mobile_composite --low_demand \
-    --teacher checkpoints/pose_teacher --init checkpoints/pose_skd "$@"
+settle pose "$@"
+"$PYTHON" train.py --stage tkd --name "${RUN}_tkd" "${DATA[@]}" --resume --dataset_mode pose --resize_or_crop scaleHeight --netG sr_mobile_composite --low_demand \
+    --teacher "checkpoints/${RUN}_teacher" --init "checkpoints/${RUN}_skd" \
+    ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

@@ -5,12 +5,6 @@
 # A run that was interrupted goes on where it was saved.
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
-run=street
-if [ "${1:-}" = --quick ]; then
-    shift
-    run=street_quick
-    set -- --preset street_quick --dataroot datasets/street_sample "$@"
-    "$PYTHON" -m data.samples street --out datasets/street_sample
-fi
-"$PYTHON" train.py --stage teacher --name "${run}_teacher" --dataroot datasets/street --resume \
-    --dataset_mode street --use_instance --fg "$@"
+settle street "$@"
+"$PYTHON" train.py --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume --dataset_mode street --use_instance --fg \
+    ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}
