@@ -7,6 +7,15 @@ if [ -z "${PYTHON:-}" ]; then
     if [ -x "$VENV/bin/python" ]; then PYTHON=$VENV/bin/python; else PYTHON=python3; fi
 fi
 
+# train FLAG...: one process, or as many as PROCESSES says: one a GPU, or one a core (docs/training.md).
+train() {
+    local program=(train.py)
+    if [ "${PROCESSES:-1}" -gt 1 ]; then
+        program=(-m torch.distributed.run --standalone --nproc_per_node "$PROCESSES" train.py)
+    fi
+    "$PYTHON" "${program[@]}" "$@"
+}
+
 # install FILE...: make the environment and install these requirement files; nothing to do when they have not changed.
 install() {
     local stamp

@@ -6,6 +6,6 @@
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 settle face "$@"
-"$PYTHON" train.py --stage skd --name "${RUN}_skd" "${DATA[@]}" --resume --netG sr_mobile_composite --low_demand \
+train --stage skd --name "${RUN}_skd" "${DATA[@]}" --resume --netG sr_mobile_composite --low_demand \
     --teacher "checkpoints/${RUN}_teacher" --init "checkpoints/${RUN}_teacher" \
     ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

@@ -6,5 +6,5 @@
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 settle face "$@"
-"$PYTHON" train.py --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume \
+train --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume \
     ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

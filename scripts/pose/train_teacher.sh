@@ -6,5 +6,5 @@
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 settle pose "$@"
-"$PYTHON" train.py --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume --dataset_mode pose --resize_or_crop scaleHeight \
+train --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume --dataset_mode pose --resize_or_crop scaleHeight \
     ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

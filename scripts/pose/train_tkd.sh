@@ -6,6 +6,6 @@
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 settle pose "$@"
-"$PYTHON" train.py --stage tkd --name "${RUN}_tkd" "${DATA[@]}" --resume --dataset_mode pose --resize_or_crop scaleHeight --netG sr_mobile_composite --low_demand \
+train --stage tkd --name "${RUN}_tkd" "${DATA[@]}" --resume --dataset_mode pose --resize_or_crop scaleHeight --netG sr_mobile_composite --low_demand \
     --teacher "checkpoints/${RUN}_teacher" --init "checkpoints/${RUN}_skd" \
     ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

@@ -6,5 +6,5 @@
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 settle street "$@"
-"$PYTHON" train.py --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume --dataset_mode street --use_instance --fg \
+train --stage teacher --name "${RUN}_teacher" "${DATA[@]}" --resume --dataset_mode street --use_instance --fg \
     ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}

@@ -6,6 +6,6 @@
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 settle street "$@"
-"$PYTHON" train.py --stage tkd --name "${RUN}_tkd" "${DATA[@]}" --resume --dataset_mode street --use_instance --fg --netG sr_mobile_composite --low_demand \
+train --stage tkd --name "${RUN}_tkd" "${DATA[@]}" --resume --dataset_mode street --use_instance --fg --netG sr_mobile_composite --low_demand \
     --teacher "checkpoints/${RUN}_teacher" --init "checkpoints/${RUN}_skd" \
     ${PRESET[@]+"${PRESET[@]}"} ${FLAGS[@]+"${FLAGS[@]}"}
