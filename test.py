@@ -15,9 +15,12 @@ from tqdm import tqdm
 from data.build import build_encoder, build_sequences
 from data.sequences import VideoSequence
 from models.build import blank_inputs, build_generator, load_generator
+from models.coarse_to_fine import VideoGenerator
 from models.first_frame import GlobalGenerator
-from models.interpolate import make_interpolator
-from models.keyframes import choose_keyframes, thumbnail
+from models.guided_motion import choose_interpolator
+from models.keyframes import LazyThumbnails, LiveKeyframes, choose_keyframes, thumbnail
+from models.runtimes.choose import make_runtime, read_runtime
+from models.runtimes.engines import Runtime
 from models.synthesizer import Synthesizer, draw_opening
 from options.cli import parse
 from options.config import DataConfig, TestConfig
@@ -51,6 +54,7 @@ class Contestant:
     engine: Synthesizer
     keyframes: str
     share: float
+    lookahead: int = 0
 
 
 def make_contestants(config: TestConfig, device: torch.device) -> list[Contestant]:
@@ -61,16 +65,19 @@ def make_contestants(config: TestConfig, device: torch.device) -> list[Contestan
         generator = load_generator(saved)
         if isinstance(generator, GlobalGenerator):
             raise UserError(f"{flag} {path}: draws single images; expected a video generator")
-        interpolator = make_interpolator(config.interpolation)
+        # only the student runs fast: the teacher is what it is compared with
+        runtime = choose_runtime(config, generator, device) if flag == "--checkpoint" else generator
+        interpolator = choose_interpolator(config.interpolation, kind=saved.config.data.dataset_mode)
         num_frames = saved.config.generator.n_frames_G
         engine = Synthesizer(
-            generator,
+            runtime,
             num_frames=num_frames,
             interpolator=interpolator,
             device=device,
             foreground=build_encoder(saved.config.data).foreground,
         )
-        return Contestant(name, saved, engine, keyframes, config.keyframe_share)
+        lookahead = config.lookahead if name == "fast" else 0
+        return Contestant(name, saved, engine, keyframes, config.keyframe_share, lookahead)
 
     if config.first_frame == "generated":
         saved = checkpoints.load(config.checkpoint, flag="--checkpoint")
@@ -86,6 +93,17 @@ def make_contestants(config: TestConfig, device: torch.device) -> list[Contestan
             f"--teacher {config.teacher} encodes its data in another way than --checkpoint; train both alike"
         )
     return contestants
+
+
+def choose_runtime(config: TestConfig, generator: VideoGenerator, device: torch.device) -> Runtime:
+    """What draws the student's frames, named in the log unless it is the plain network."""
+    if config.runtime_file is not None:
+        choice = read_runtime(config.runtime_file)
+    else:
+        choice = make_runtime(generator, name=config.runtime, precision=config.precision, device=device)
+    if config.runtime_file is not None or config.runtime != "eager":
+        print(f"runtime: {choice.description}")
+    return choice.runtime
 
 
 class Opening:
@@ -131,8 +149,20 @@ def choose(sequence: VideoSequence, contestant: Contestant, num_opening: int) ->
     """Key-frames of a sequence for a contestant; the whole semantic video is looked at, small."""
     if contestant.keyframes == "all":
         return list(range(sequence.num_frames))
-    thumbnails = torch.stack([thumbnail(sequence.semantic(number)) for number in range(sequence.num_frames)])
+    if contestant.lookahead:
+        chooser = LiveKeyframes(share=contestant.share, lookahead=contestant.lookahead, num_given=num_opening)
+        pushed = [chooser.push(thumbnail(sequence.semantic(number))) for number in range(sequence.num_frames)]
+        return [number for number in pushed if number is not None] + chooser.finish()
+    thumbnails = LazyThumbnails(sequence.semantic, num_frames=sequence.num_frames)
     return choose_keyframes(thumbnails, method=contestant.keyframes, share=contestant.share, num_given=num_opening)
+
+
+def play(one: Contestant, sequence: VideoSequence, keys: list[int], opening: list[Tensor]) -> Iterator[Tensor]:
+    """A contestant's frames; with ``--lookahead`` as a stream that knows no more, which chooses the same key-frames."""
+    if not one.lookahead:
+        return one.engine.frames(sequence.semantic, key_frames=keys, opening=opening)
+    stream = map(sequence.semantic, range(sequence.num_frames))
+    return one.engine.live(stream, share=one.share, lookahead=one.lookahead, opening=opening)
 
 
 def perform(
@@ -146,7 +176,7 @@ def perform(
     takes: dict[str, Take] = {}
     for run in range(config.timing_runs):
         for one in contestants:
-            made = one.engine.frames(sequence.semantic, key_frames=keys[one.name], opening=frames)
+            made = play(one, sequence, keys[one.name], frames)
             if run == 0:
                 takes[one.name] = record(
                     tqdm(made, desc=f"{sequence.name}: {one.name}", total=sequence.num_frames, unit="frame"),
@@ -157,6 +187,8 @@ def perform(
                     image_format=config.image_format,
                 )
                 takes[one.name].generator_calls = one.engine.stopwatch.generator_calls
+                if one.lookahead:
+                    takes[one.name].latency = one.engine.latency.summary()
             else:
                 for _ in made:
                     pass

@@ -5,12 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from data.checks import header_problems, size_index
 from data.clips import VideoClips
 from data.face import FaceEncoder, FaceFrames
 from data.frames import Encoder, Frames
 from data.images import ArrayCache
 from data.labels import ids_named, parse_ids, read_label_set
-from data.layout import SequenceFiles, face_files
+from data.layout import Problems, SequenceFiles, face_files
 from data.paired import PairedEncoder, PairedFrames, paired_files
 from data.pose import PoseEncoder, PoseFrames, pose_files
 from data.sequences import VideoSequence, part_of
@@ -25,7 +26,7 @@ class Kind(NamedTuple):
 
     encoder: Encoder
     files: Callable[..., list[SequenceFiles]]
-    """``(root, *, phase, needs_images)``: the sequences of a dataset."""
+    """``(root, *, phase, needs_images, problems)``: the sequences of a dataset."""
     frames: Callable[..., Frames]
     """``(files, *, cache)``: how the frames of one of them are read."""
     can_flip: bool = True
@@ -104,11 +105,19 @@ def build_clips(config: DataConfig, schedule: ScheduleConfig, *, root: Path, see
     """The training clips of a dataset.
 
     Raises:
-        UserError: a folder or file is missing, or a sequence is too short to train on.
+        UserError: a folder or file is missing, a header is broken or of another size than its sequence's, or a sequence
+            is too short to train on.
     """
     kind, cache = build_kind(config), ArrayCache()
+    problems = Problems()
+    found = kind.files(root, phase="train", needs_images=True, problems=problems)
+    if problems.passed_over:
+        print(f"{root}: {len(problems.passed_over)} files belong to no frame, such as {problems.passed_over[0]}")
+    sequences = [kind.frames(files, cache=cache) for files in found]
+    for error in header_problems(sequences, index=size_index(root, "train")):
+        raise error  # the first one; `python -m data.validate` tells all
     return VideoClips(
-        [kind.frames(files, cache=cache) for files in kind.files(root, phase="train", needs_images=True)],
+        sequences,
         encoder=kind.encoder,
         geometry=build_geometry(config),
         seed=seed,

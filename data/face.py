@@ -15,6 +15,7 @@ from data.encode import canny_edges, curve_pixels, distance_map, is_tame, thick
 from data.frames import Encoder, Frames
 from data.images import ArrayCache, picture_size
 from data.layout import SequenceFiles
+from data.storage import read_text
 from data.transforms import Box, Placement, View, cut
 from util.errors import UserError
 from util.pictures import semantic_to_rgb
@@ -67,7 +68,7 @@ def read_landmarks(path: Path) -> np.ndarray:
         UserError: the file is missing, has another number of lines, or a line is not two finite numbers.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_text(path).split("\n")
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: expected {NUM_LANDMARKS} lines x,y, found no file; make it with `python -m data.prepare face`"
@@ -264,6 +265,16 @@ class FaceFrames(Frames):
             return self.files.facts.size
         box = self._box(index, height=2**20, width=2**20)
         return box.bottom, box.right
+
+    def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
+        """See ``Frames.check``; landmarks outside the frame are suspicious."""
+        if part != "keypoints":
+            return super().check(part, index, size=size)
+        height, width = size
+        self._box(index, height=height, width=width)
+        x, y = self.points(index).T
+        num_outside = int(((x < 0) | (y < 0) | (x >= width) | (y >= height)).sum())
+        return f"{num_outside} of {NUM_LANDMARKS} landmarks lie outside the frame" if num_outside else None
 
     def box(self, index: int) -> Box:
         """The surroundings of the face in frame ``index``."""

@@ -82,6 +82,23 @@ class Frames(ABC):
         height, width = self.size(index)
         return Box(0, 0, width, height)
 
+    def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
+        """Read the file of frame ``index`` in one of the sequence's parts, as training will.
+
+        Args:
+            part: the key in ``files.parts``.
+            index: of the frame.
+            size: height and width of the sequence's frames.
+
+        Returns:
+            What is suspicious in it though training goes on, such as nobody in the picture; None: nothing.
+
+        Raises:
+            UserError: it is broken.
+        """
+        self.picture(index, size=size)
+        return None
+
     def picture(self, index: int, *, size: tuple[int, int]) -> np.ndarray | None:
         """The real frame ``index``, uint8 [H, W, 3]; None where there is no real video.
 
@@ -106,11 +123,16 @@ def of_size(picture: np.ndarray, size: tuple[int, int], *, path: object) -> np.n
         UserError: it has not; ``path`` is named.
     """
     if picture.shape[:2] != size:
-        raise UserError(
-            f"{path}: expected {size[1]} x {size[0]} pixels like the other frames of its sequence, "
-            f"found {picture.shape[1]} x {picture.shape[0]}; give the sequence one size"
-        )
+        raise wrong_size(path, picture.shape[:2], size)
     return picture
+
+
+def wrong_size(path: object, size: tuple[int, ...], expected: tuple[int, int]) -> UserError:
+    """The error for a picture of another height and width than the others of its sequence."""
+    return UserError(
+        f"{path}: expected {expected[1]} x {expected[0]} pixels like the other frames of its sequence, "
+        f"found {size[1]} x {size[0]}; give the sequence one size"
+    )
 
 
 def signed(picture: Tensor) -> Tensor:

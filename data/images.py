@@ -1,12 +1,15 @@
 """How does a picture file become an array, and an array a picture file, with an error that names the file?"""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from data.storage import open_file
+from data.video_frames import is_video_frame, read_video_frame, video_table
 from util.errors import UserError
 from util.files import written_beside
 
@@ -20,7 +23,7 @@ def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
     """Decode the whole picture at ``path``.
 
     Args:
-        path: a PNG, JPEG or other file that Pillow knows.
+        path: a PNG, JPEG or other file that Pillow knows, or a frame of a video file.
         mode: Pillow's name of the wanted pixel type; a picture of another type is converted.
 
     Returns:
@@ -29,8 +32,11 @@ def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
     Raises:
         UserError: the file is missing, no picture, or cut off. A cut picture is never returned with its rest in grey.
     """
+    if is_video_frame(path):
+        frame = read_video_frame(path)
+        return frame if mode == "RGB" else np.array(Image.fromarray(frame).convert(mode))
     try:
-        with Image.open(path) as picture:
+        with _opened(path) as picture:
             picture.load()
             return np.array(picture if picture.mode == mode else picture.convert(mode))
     except _READ_ERRORS as error:
@@ -50,7 +56,7 @@ def read_ids(path: Path) -> np.ndarray:
         UserError: the file is missing, no picture, cut off, or its pixels are colours or other numbers.
     """
     try:
-        with Image.open(path) as picture:
+        with _opened(path) as picture:
             mode = picture.mode
             ids = np.asarray(picture)
     except _READ_ERRORS as error:
@@ -70,7 +76,7 @@ def picture_mode(path: Path) -> str:
         UserError: the file is missing or no picture.
     """
     try:
-        with Image.open(path) as picture:
+        with _opened(path) as picture:
             return picture.mode
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -82,8 +88,11 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: the file is missing or no picture.
     """
+    if is_video_frame(path):
+        table = video_table(path.parent)
+        return table.height, table.width
     try:
-        with Image.open(path) as picture:
+        with _opened(path) as picture:
             return picture.height, picture.width
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -137,8 +146,17 @@ class ArrayCache:
         return array
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture at ``path``, of which no more than the header is read so far."""
+    with open_file(path) as file, Image.open(file) as picture:
+        yield picture
+
+
 def _unreadable(path: Path, error: Exception) -> UserError:
     if isinstance(error, FileNotFoundError):
         return UserError(f"{path}: expected a picture, found no file; check the path")
+    if isinstance(error, UnidentifiedImageError):  # its text names an object in memory
+        return UserError(f"{path}: expected a picture, found a file of another kind; copy or make it again")
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(f"{path}: expected a whole picture, but it cannot be decoded ({reason}); copy or make it again")

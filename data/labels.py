@@ -114,7 +114,7 @@ def read_label_set(text: str) -> LabelSet:
         return _parsed(Path(text).read_text(encoding="utf-8"), where=text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"--label_set {text}: expected one of {', '.join(LABEL_SETS)}, plainN with N of 1 to {MOST_LABELS}, or a "
+            f"--label_set {text!r}: expected one of {', '.join(LABEL_SETS)}, plainN with N of 1 to {MOST_LABELS}, or a "
             f"JSON file of labels, but it cannot be read ({type(error).__name__})"
         ) from error
 

@@ -1,6 +1,7 @@
 """Where do the files of a dataset lie, and which belong to the same frame?
 
-The folders are those that users of vid2vid have. Hidden files and folders are passed over.
+The folders are those that users of vid2vid have; a video file may stand for a folder of pictures. Hidden files and
+folders are passed over.
 """
 
 import json
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.storage import Listing, listing, read_text
+from data.video_frames import VIDEO_SUFFIXES, frames_of, is_video_frame, video_table
 from util.errors import UserError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp")
@@ -61,9 +64,32 @@ class Part:
     """Whether a sequence may lack all of them."""
     stem: Callable[[Path], str] = lambda path: path.stem
     """What of a file's name tells the frame."""
+    can_be_video: bool = False
+    """Whether ``root/<sequence>.mp4`` may be there in place of a folder; its frames pair by their order."""
 
 
-def find_sequences(parts: list[Part]) -> list[SequenceFiles]:
+class Problems:
+    """What is wrong with a dataset, told at once or gathered, and which files it does not use."""
+
+    def __init__(self, *, is_raised: bool = True) -> None:
+        """Args: whether the first problem ends the work; else all are kept in ``errors``."""
+        self.is_raised = is_raised
+        self.errors: list[UserError] = []
+        self.passed_over: list[Path] = []
+
+    def add(self, message: str | UserError) -> None:
+        """Tell of one.
+
+        Raises:
+            UserError: the problem, where it ends the work.
+        """
+        error = message if isinstance(message, UserError) else UserError(message)
+        if self.is_raised:
+            raise error
+        self.errors.append(error)
+
+
+def find_sequences(parts: list[Part], *, problems: Problems | None = None) -> list[SequenceFiles]:
     """Find the sequences of a dataset and which files belong to the same frame.
 
     Files belong together by their names without suffix; where no name agrees but the numbers do, by their order, as
@@ -71,86 +97,110 @@ def find_sequences(parts: list[Part]) -> list[SequenceFiles]:
 
     Args:
         parts: the first one leads: it says which sequences and frames there are.
+        problems: gathers all that is wrong (``data.validate``); frames and sequences with a problem are then left out.
 
     Raises:
-        UserError: a folder is missing or empty, or a frame lacks a file; the first such file is named.
+        UserError: a folder is missing or empty, or a frame lacks a file; the first such file is named. Not where
+            ``problems`` gathers.
     """
+    problems = problems or Problems()
     leading, *others = parts
-    folders = _folders(leading)
+    places = {part.name: _places(part, problems) for part in parts}
     for part in others:
-        if part.is_needed or part.root.is_dir():
-            found = {folder.name: folder for folder in _folders(part)}
-            for name in sorted(found.keys() - {folder.name for folder in folders}):
-                raise UserError(
-                    f"{leading.root / name}: expected the {leading.files} of {found[name]}, found no folder; "
-                    f"{leading.remedy}, or remove the {part.files}"
-                )
-    return [_sequence(folder.name, leading, others) for folder in folders]
+        for name in sorted(places[part.name].keys() - places[leading.name].keys()):
+            problems.add(
+                f"{leading.root / name}: expected the {leading.files} of {places[part.name][name]}, found no folder; "
+                f"{leading.remedy}, or remove the {part.files}"
+            )
+    found = [_sequence(name, leading, others, places=places, problems=problems) for name in places[leading.name]]
+    return [files for files in found if files is not None]
 
 
-def face_files(root: Path, *, phase: str, needs_images: bool) -> list[SequenceFiles]:
+def face_files(root: Path, *, phase: str, needs_images: bool, problems: Problems | None = None) -> list[SequenceFiles]:
     """The sequences of ``<phase>_keypoints/<sequence>/*.txt`` and their ``<phase>_img/<sequence>/*``.
 
     Args:
         root: the dataset's folder.
         phase: ``train``, ``test`` or what the folders' names begin with.
         needs_images: whether a sequence without any picture is an error (training) or fine (testing).
+        problems: see ``find_sequences``.
 
     Raises:
         UserError: see ``find_sequences``.
     """
     remedy = "make them with `python -m data.prepare face`"
-    return find_sequences(
-        [
-            Part("keypoints", root / f"{phase}_keypoints", (".txt",), "landmark files", remedy),
-            Part("images", root / f"{phase}_img", PICTURE_SUFFIXES, "pictures", is_needed=needs_images),
-        ]
-    )
+    parts = [
+        Part("keypoints", root / f"{phase}_keypoints", (".txt",), "landmark files", remedy),
+        real_video(root / f"{phase}_img", is_needed=needs_images),
+    ]
+    return find_sequences(parts, problems=problems)
+
+
+def real_video(root: Path, *, is_needed: bool) -> Part:
+    """The part of every kind that holds the real frames."""
+    return Part("images", root, PICTURE_SUFFIXES, "pictures", is_needed=is_needed, can_be_video=True)
 
 
 def two_spellings(root: Path, name: str, *, phase: str) -> Path:
     """``root/<name>/<phase>`` where it is there, else the older ``root/<phase>_<name>``: vid2vid has both."""
     newer, older = root / name / phase, root / f"{phase}_{name if len(name) == 1 else name.lower()}"
-    return newer if newer.is_dir() else older
+    return newer if listing(newer) is not None else older
 
 
-def _sequence(name: str, leading: Part, others: list[Part]) -> SequenceFiles:
-    folder = leading.root / name
-    frames = _files(folder, leading)
+def _sequence(
+    name: str, leading: Part, others: list[Part], *, places: dict[str, dict[str, Path]], problems: Problems
+) -> SequenceFiles | None:
+    """The files of one sequence; None where it has a problem that leaves no frame."""
+    place = places[leading.name][name]
+    frames = _files(place, leading, problems)
     if not frames:
-        raise UserError(
-            f"{folder}: expected {leading.files} *{leading.suffixes[0]}, found none; remove the empty folder "
+        problems.add(
+            f"{place}: expected {leading.files} *{leading.suffixes[0]}, found none; remove the empty folder "
             f"or {leading.remedy}"
         )
-    found = {leading.name: frames}
+        return None
+    found: dict[str, list[Path | None]] = {leading.name: [*frames]}
     for part in others:
-        files = _files(part.root / name, part) if (part.root / name).is_dir() else []
-        if files:
-            _check_pairs(frames, files, leading, part)
-        elif part.is_needed:
-            raise UserError(
-                f"{part.root / name}: expected the {part.files} of {folder}, found none; {part.remedy} or remove the "
+        other = places[part.name].get(name)
+        files = [] if other is None else _files(other, part, problems)
+        if not files and part.is_needed:
+            problems.add(
+                f"{part.root / name}: expected the {part.files} of {place}, found none; {part.remedy} or remove the "
                 f"{leading.files}"
             )
-        found[part.name] = files
-    places = [part.root / name for part in (*others, leading)]
-    return SequenceFiles(name, found, _read_facts(*places))
+            return None
+        found[part.name] = _aligned(files, frames, part, leading, problems) if files else []
+    # a part that the sequence lacks as a whole stays empty; of the others every frame has a file
+    kept = [number for number in range(len(frames)) if all(not files or files[number] for files in found.values())]
+    if not kept:
+        return None
+    whole = {part: [path for number in kept if files and (path := files[number])] for part, files in found.items()}
+    return SequenceFiles(name, whole, _facts([places[part.name].get(name) for part in (*others, leading)], problems))
 
 
-def _check_pairs(frames: list[Path], files: list[Path], leading: Part, part: Part) -> None:
-    """Raise for the first frame that one of the two parts lacks."""
-    with_frame = {leading.stem(path) for path in frames}
-    with_file = {part.stem(path) for path in files}
-    # two naming schemes, such as 0001.txt and frame_0001.png
-    if len(frames) == len(files) and not with_frame & with_file:
-        return
+def _aligned(files: list[Path], frames: list[Path], part: Part, leading: Part, problems: Problems) -> list[Path | None]:
+    """The file of ``part`` for each of the ``frames``, None where it is missing; what has no partner is told."""
+    has_names = not (is_video_frame(frames[0]) or is_video_frame(files[0]))
+    with_file = {part.stem(path): path for path in files}
+    stems = [leading.stem(path) for path in frames]
+    # two naming schemes, such as 0001.txt and frame_0001.png; a video has no names at all
+    if len(frames) == len(files) and not (has_names and with_file.keys() & set(stems)):
+        return [*files]
     counts = f"{len(files)} {part.files} and {len(frames)} {leading.files}"
-    for path in files:
-        if part.stem(path) not in with_frame:
-            raise UserError(_missing(path, part, like=frames[0], of=leading, counts=counts))
-    for path in frames:
-        if leading.stem(path) not in with_file:
-            raise UserError(_missing(path, leading, like=files[0], of=part, counts=counts))
+    if not has_names:
+        problems.add(
+            f"{files[0].parent}: expected one of the {part.files} for each of the {leading.files} in "
+            f"{frames[0].parent}, found {counts}; cut both to the same frames"
+        )
+        return [*files[: len(frames)], *[None] * (len(frames) - len(files))]
+    with_frame = set(stems)
+    for stem, path in with_file.items():
+        if stem not in with_frame:
+            problems.add(_missing(path, part, like=frames[0], of=leading, counts=counts))
+    for stem, path in zip(stems, frames, strict=True):
+        if stem not in with_file:
+            problems.add(_missing(path, leading, like=files[0], of=part, counts=counts))
+    return [with_file.get(stem) for stem in stems]
 
 
 def _missing(path: Path, part: Part, *, like: Path, of: Part, counts: str) -> str:
@@ -162,13 +212,32 @@ def _missing(path: Path, part: Part, *, like: Path, of: Part, counts: str) -> st
     )
 
 
-def _read_facts(*folders: Path) -> VideoFacts:
-    """The facts in the first of ``folders`` that has them, else the defaults."""
-    path = next((folder / VIDEO_FACTS for folder in folders if (folder / VIDEO_FACTS).is_file()), None)
-    if path is None:
-        return VideoFacts()
+def _facts(places: list[Path | None], problems: Problems) -> VideoFacts:
+    """The facts in the first of ``places`` that has them: of a folder its ``video.json``, of a video its own."""
+    for place in places:
+        if place is None:
+            continue
+        if _is_video(place):
+            table = video_table(place)
+            return VideoFacts(table.frames_per_second, (table.height, table.width))
+        try:
+            return _read_facts(place / VIDEO_FACTS)
+        except FileNotFoundError:
+            continue
+        except UserError as error:
+            problems.add(error)
+    return VideoFacts()
+
+
+def _read_facts(path: Path) -> VideoFacts:
+    """What a ``video.json`` says.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UserError: it says something else.
+    """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(read_text(path))
         rate = float(facts.get("frames_per_second", DEFAULT_FRAMES_PER_SECOND))
         size = (int(facts["height"]), int(facts["width"])) if "height" in facts else None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -181,28 +250,47 @@ def _read_facts(*folders: Path) -> VideoFacts:
     return VideoFacts(rate, size)
 
 
-def _folders(part: Part) -> list[Path]:
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def _places(part: Part, problems: Problems) -> dict[str, Path]:
+    """Where each sequence of ``part`` lies, in order of their names: a folder, or a video file."""
     expected = f"expected a folder of {part.files} for each sequence"
-    if not part.root.is_dir():
-        raise UserError(f"{part.root}: {expected}, found no such folder; check --dataroot and --phase")
-    folders = sorted(path for path in part.root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not folders:
-        raise UserError(f"{part.root}: {expected}, found none; put the frames of a video into a folder of its own")
-    return folders
+    found = listing(part.root)
+    if found is None:
+        if part.is_needed:
+            problems.add(f"{part.root}: {expected}, found no such folder; check --dataroot and --phase")
+        return {}
+    places = {name: part.root / name for name in found.folders}
+    for path in (part.root / name for name in found.files):
+        if part.can_be_video and path.suffix.lower() in VIDEO_SUFFIXES:
+            first = places.setdefault(path.stem, path)
+            if first != path:
+                problems.add(f"{first}: expected one video a sequence, found {path.name} too; remove one of them")
+        else:
+            problems.passed_over.append(path)
+    if not places:
+        problems.add(f"{part.root}: {expected}, found none; put the frames of a video into a folder of its own")
+    return dict(sorted(places.items()))
 
 
-def _files(folder: Path, part: Part) -> list[Path]:
-    """The files of ``part`` in ``folder``, in order of their frames.
-
-    Raises:
-        UserError: two of them belong to one frame.
-    """
-    files = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in part.suffixes and not path.name.startswith(".")
-    )
-    known: dict[str, Path] = {}
-    for path in files:
-        first = known.setdefault(part.stem(path), path)
-        if first != path:
-            raise UserError(f"{first}: expected one file a frame, found {path.name} too; remove one of them")
-    return files
+def _files(place: Path, part: Part, problems: Problems) -> list[Path]:
+    """The files of ``part`` in ``place``, in order of their frames; of two that belong to one frame the first."""
+    if _is_video(place):
+        try:
+            return frames_of(place)
+        except UserError as error:
+            problems.add(error)
+            return []
+    found = listing(place) or Listing([], [])
+    problems.passed_over += [place / name for name in found.folders]
+    files: dict[str, Path] = {}
+    for path in (place / name for name in found.files):
+        if path.suffix.lower() in part.suffixes:
+            first = files.setdefault(part.stem(path), path)
+            if first != path:
+                problems.add(f"{first}: expected one file a frame, found {path.name} too; remove one of them")
+        elif path.name != VIDEO_FACTS:
+            problems.passed_over.append(path)
+    return list(files.values())

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from data.frames import Encoder, Frames, of_size, signed
 from data.images import ArrayCache, read_picture
-from data.layout import PICTURE_SUFFIXES, Part, SequenceFiles, find_sequences, two_spellings
+from data.layout import PICTURE_SUFFIXES, Part, Problems, SequenceFiles, find_sequences, real_video, two_spellings
 from data.transforms import View
 from util.pictures import to_uint8
 
@@ -15,7 +15,9 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's names of the pictures with so many channels."""
 
 
-def paired_files(root: Path, *, phase: str, needs_images: bool) -> list[SequenceFiles]:
+def paired_files(
+    root: Path, *, phase: str, needs_images: bool, problems: Problems | None = None
+) -> list[SequenceFiles]:
     """The sequences of ``A/<phase>/<sequence>/*`` (input) and ``B/<phase>/<sequence>/*`` (wanted), both pictures.
 
     Or of the older ``<phase>_A/<sequence>`` and ``<phase>_B/<sequence>``.
@@ -24,17 +26,18 @@ def paired_files(root: Path, *, phase: str, needs_images: bool) -> list[Sequence
         root: the dataset's folder.
         phase: ``train``, ``test`` or another part.
         needs_images: whether a sequence without any picture in ``B`` is an error (training) or fine (testing).
+        problems: see ``find_sequences``.
 
     Raises:
         UserError: see ``find_sequences``.
     """
     remedy = "make them with `python -m data.prepare paired`"
-    return find_sequences(
-        [
-            Part("inputs", two_spellings(root, "A", phase=phase), PICTURE_SUFFIXES, "input pictures", remedy),
-            Part("images", two_spellings(root, "B", phase=phase), PICTURE_SUFFIXES, "pictures", remedy, needs_images),
-        ]
-    )
+    inputs = two_spellings(root, "A", phase=phase)
+    parts = [
+        Part("inputs", inputs, PICTURE_SUFFIXES, "input pictures", remedy, can_be_video=True),
+        real_video(two_spellings(root, "B", phase=phase), is_needed=needs_images),
+    ]
+    return find_sequences(parts, problems=problems)
 
 
 class PairedEncoder(Encoder):
@@ -74,6 +77,20 @@ class PairedFrames(Frames):
 
     def semantic(self, index: int, *, view: View, rng: np.random.Generator | None) -> Tensor:
         """The input picture ``index``, uint8 [C, H, W]."""
+        return view.of_frame(self.given(index, size=view.size), filter="bicubic")
+
+    def given(self, index: int, *, size: tuple[int, int]) -> np.ndarray:
+        """The input picture ``index``, uint8 [H, W(, C)].
+
+        Raises:
+            UserError: it is broken or of another height and width than ``size``.
+        """
         path, mode = self.files.leading[index], MODES[self.encoder.num_channels]
-        picture = self.cache.get((path, mode), lambda: read_picture(path, mode=mode))
-        return view.of_frame(of_size(picture, view.size, path=path), filter="bicubic")
+        return of_size(self.cache.get((path, mode), lambda: read_picture(path, mode=mode)), size, path=path)
+
+    def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
+        """See ``Frames.check``."""
+        if part != "inputs":
+            return super().check(part, index, size=size)
+        self.given(index, size=size)
+        return None

@@ -323,7 +323,8 @@ class PoseFrames(Frames):
     def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
         """See ``Frames.check``; frames without anybody are suspicious."""
         if part == "openpose":
-            return None if most_prominent(read_people(self.files.parts[part][index])) is not None else "nobody was found"
+            person = most_prominent(read_people(self.files.parts[part][index]))
+            return "nobody was found" if person is None else None
         if part == "densepose":
             return None if self.densepose(index, size=size)[..., 2].any() else "DensePose found nobody"
         return super().check(part, index, size=size)

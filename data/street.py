@@ -13,7 +13,7 @@ from torch import Tensor
 from data.frames import Encoder, Frames, of_size
 from data.images import ArrayCache, read_ids
 from data.labels import UNKNOWN, LabelSet, channel_table
-from data.layout import PICTURE_SUFFIXES, Part, SequenceFiles, find_sequences, two_spellings
+from data.layout import Part, Problems, SequenceFiles, find_sequences, real_video, two_spellings
 from data.transforms import View
 from util.errors import UserError
 from util.pictures import labels_to_rgb
@@ -23,7 +23,9 @@ MAP_SUFFIXES = (".png", ".bmp")
 INSTANCE_PLANES = 2  # low and high byte of an instance id
 
 
-def street_files(root: Path, *, phase: str, needs_images: bool, with_instances: bool) -> list[SequenceFiles]:
+def street_files(
+    root: Path, *, phase: str, needs_images: bool, with_instances: bool, problems: Problems | None = None
+) -> list[SequenceFiles]:
     """The sequences of a street dataset: label maps, instance maps, pictures.
 
     ``A/<phase>/<sequence>/*.png``, ``Inst/<phase>/…``, ``B/<phase>/…``, or vid2vid's older ``<phase>_A/<sequence>``,
@@ -34,6 +36,7 @@ def street_files(root: Path, *, phase: str, needs_images: bool, with_instances: 
         phase: ``train``, ``test`` or another part.
         needs_images: whether a sequence without any picture is an error (training) or fine (testing).
         with_instances: whether instance maps are used (``--use_instance``).
+        problems: see ``find_sequences``.
 
     Raises:
         UserError: see ``find_sequences``.
@@ -41,14 +44,14 @@ def street_files(root: Path, *, phase: str, needs_images: bool, with_instances: 
     remedy = "make them with `python -m data.prepare street`"
     parts = [
         Part("labels", two_spellings(root, "A", phase=phase), MAP_SUFFIXES, "label maps", remedy),
-        Part("images", two_spellings(root, "B", phase=phase), PICTURE_SUFFIXES, "pictures", is_needed=needs_images),
+        real_video(two_spellings(root, "B", phase=phase), is_needed=needs_images),
     ]
     if with_instances:
         remedy = f"{remedy}, or leave out --use_instance"
         parts.insert(
             1, Part("instances", two_spellings(root, "Inst", phase=phase), MAP_SUFFIXES, "instance maps", remedy)
         )
-    return find_sequences(parts)
+    return find_sequences(parts, problems=problems)
 
 
 def instance_edges(planes: Tensor) -> Tensor:
@@ -151,6 +154,17 @@ class StreetFrames(Frames):
         """
         maps = self.cache.get(self.files.leading[index], lambda: self.maps(index, size=view.size))
         return view.of_frame(maps, filter="nearest")
+
+    def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
+        """See ``Frames.check``."""
+        path = self.files.parts[part][index]
+        if part == "labels":
+            of_size(self.channels(index), size, path=path)
+        elif part == "instances":
+            of_size(read_ids(path), size, path=path)
+        else:
+            return super().check(part, index, size=size)
+        return None
 
     def maps(self, index: int, *, size: tuple[int, int]) -> np.ndarray:
         """The label map of frame ``index`` in channels, and its instance map in bytes, uint8 [H, W, 1 or 3].

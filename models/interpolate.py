@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import av
 import cv2
@@ -79,14 +79,30 @@ def make_interpolator(name: str) -> Interpolator:
     return interpolators[name]
 
 
+class KeyFrame(NamedTuple):
+    """A key-frame of a stream.
+
+    Attributes:
+        number: of the frame in the video.
+        frame: [3, H, W] in [-1, 1].
+        guides: pictures of the semantic frames after the key-frame before, up to this one's; or none. See
+            ``models.guided_motion``.
+    """
+
+    number: int
+    frame: Tensor
+    guides: Sequence[np.ndarray] = ()
+
+
 def fill_between(
-    keyframes: Mapping[int, Tensor] | Iterable[tuple[int, Tensor]], interpolator: Interpolator
+    keyframes: Mapping[int, Tensor] | Iterable[tuple[int, Tensor] | KeyFrame], interpolator: Interpolator
 ) -> Iterator[Tensor]:
     """All frames of a video, in order, from its key-frames; only the frames of one gap are held at a time.
 
     Args:
-        keyframes: index -> frame [3, H, W], in ascending order; or such pairs as a stream, one by one as they are made.
-        interpolator: what lies between two of them.
+        keyframes: index -> frame [3, H, W], in ascending order; or such pairs, or ``KeyFrame``, as a stream, one by one
+            as they are made.
+        interpolator: what lies between two of them; where key-frames have guides, a ``GuidedInterpolator``.
 
     Yields:
         The key-frames themselves (the same tensors), and between neighbours i < j exactly j - i - 1 frames, frame k
@@ -95,28 +111,29 @@ def fill_between(
     Raises:
         ValueError: indices that do not ascend.
     """
-    before: tuple[int, Tensor] | None = None
-    for index, frame in keyframes.items() if isinstance(keyframes, Mapping) else keyframes:
+    before: KeyFrame | None = None
+    for pair in keyframes.items() if isinstance(keyframes, Mapping) else keyframes:
+        key = KeyFrame(*pair)
         if before is not None:
-            start, first = before
-            gap = index - start
+            gap = key.number - before.number
             if gap < 1:
-                raise ValueError(f"expected ascending key-frames, got {index} after {start}")
+                raise ValueError(f"expected ascending key-frames, got {key.number} after {before.number}")
             if gap > 1:
-                yield from interpolator(first, frame, [step / gap for step in range(1, gap)])
-        yield frame
-        before = index, frame
+                guides = {"guides": [before.guides[-1], *key.guides]} if key.guides else {}
+                yield from interpolator(before.frame, key.frame, [step / gap for step in range(1, gap)], **guides)
+        yield key.frame
+        before = key
 
 
 def nearest(first: Tensor, last: Tensor, times: Sequence[float]) -> Tensor:
     """Repeat the nearer key-frame (the first at half-time); see ``Interpolator``."""
-    _check(first, last, times)
+    check_neighbours(first, last, times)
     return torch.stack([first if time <= 0.5 else last for time in times])
 
 
 def blend(first: Tensor, last: Tensor, times: Sequence[float]) -> Tensor:
     """Cross-fade; see ``Interpolator``."""
-    _check(first, last, times)
+    check_neighbours(first, last, times)
     weights = torch.tensor(times, dtype=torch.float32, device=first.device)[:, None, None, None]
     return torch.lerp(first.float(), last.float(), weights).to(first.dtype)
 
@@ -130,7 +147,7 @@ class HoldAcrossCuts:
 
     def __call__(self, first: Tensor, last: Tensor, times: Sequence[float]) -> Tensor:
         """See ``Interpolator``."""
-        _check(first, last, times)
+        check_neighbours(first, last, times)
         interpolate = nearest if is_cut(first, last) else self.within_scene
         return interpolate(first, last, times)
 
@@ -147,7 +164,7 @@ class MotionCompensation:
 
     def __call__(self, first: Tensor, last: Tensor, times: Sequence[float]) -> Tensor:
         """See ``Interpolator``."""
-        _check(first, last, times)
+        check_neighbours(first, last, times)
         if min(first.shape[1:]) < SMALLEST_SIDE:
             return blend(first, last, times)
         start, end = (frame.detach().float().permute(1, 2, 0).contiguous() for frame in (first, last))
@@ -156,14 +173,26 @@ class MotionCompensation:
         unmoved = _disagreement(start, end)
         frames = first.new_empty(len(times), *first.shape)
         for frame, time in zip(frames, times, strict=True):
-            # where the pixel at this time was and will be, for straight motion at constant speed (Super SloMo)
-            from_start = _sample_cubic(start, grid + torch.lerp(-forward, backward, time) * time)
-            from_end = _sample_cubic(end, grid + torch.lerp(forward, -backward, time) * (1 - time))
+            to_start, to_end = straight_flows(forward, backward, time)
+            from_start, from_end = _sample_cubic(start, grid + to_start), _sample_cubic(end, grid + to_end)
             compensated = torch.lerp(from_start, from_end, time).clamp_(-1, 1)  # cubic sampling overshoots
             crossfaded = torch.lerp(first.detach().float(), last.detach().float(), time)
             trust = _trust(_disagreement(from_start, from_end), unmoved, size=frame.shape[1:])
             frame.copy_(torch.lerp(crossfaded, compensated.permute(2, 0, 1).contiguous(), trust))
         return frames
+
+
+def straight_flows(forward: Tensor, backward: Tensor, time: float) -> tuple[Tensor, Tensor]:
+    """The flows from the frame at ``time`` to both ends, for straight motion at constant speed (Super SloMo).
+
+    Args:
+        forward, backward: flow from the start to the end, and back; see ``FlowBothWays``.
+        time: in (0, 1).
+
+    Returns:
+        Where each pixel of that frame was in the start, and will be in the end; of the shape of ``forward``.
+    """
+    return torch.lerp(-forward, backward, time) * time, torch.lerp(forward, -backward, time) * (1 - time)
 
 
 def _disagreement(a: Tensor, b: Tensor) -> Tensor:
@@ -192,7 +221,7 @@ class DenseInverseSearch:
     Patches of 8 pixels at half resolution without variational refinement: on our videos as good as with it.
     """
 
-    def __init__(self, *, patch_stride: int) -> None:
+    def __init__(self, *, patch_stride: int = 5) -> None:
         """Put a patch at every ``patch_stride`` pixels of the half resolution; 5 is fast, 3 is good."""
         self.patch_stride = patch_stride
 
@@ -201,9 +230,15 @@ class DenseInverseSearch:
         search = make_search(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, smallest_side=min(start.shape[:2]))
         search.setPatchStride(self.patch_stride)
         search.setVariationalRefinementIterations(0)
-        first, last = (_luma(frame).add(1).mul(127.5).round().to("cpu", torch.uint8).numpy() for frame in (start, end))
+        first, last = (_grey_levels(frame) for frame in (start, end))
         forward, backward = search.calc(first, last, None), search.calc(last, first, None)
         return torch.from_numpy(forward).to(start.device), torch.from_numpy(backward).to(start.device)
+
+
+def _grey_levels(frame: Tensor) -> np.ndarray:
+    """Luma of [H, W, 3] in [-1, 1], uint8 [H, W], on the CPU."""
+    luma = cv2.cvtColor(frame.float().cpu().numpy(), cv2.COLOR_RGB2GRAY)
+    return cv2.convertScaleAbs(luma.clip(-1, 1), alpha=127.5, beta=127.5)
 
 
 def _luma(frame: Tensor) -> Tensor:
@@ -222,8 +257,7 @@ def _sample_cubic(frame: Tensor, positions: Tensor) -> Tensor:
     if frame.device.type != "cpu":
         return _sample_cubic_in_torch(frame, positions)
     # the same kernel (a = -0.75), twice as fast, at positions rounded to 1/32 pixel
-    x, y = positions.numpy()[..., 0], positions.numpy()[..., 1]
-    maps = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    maps = cv2.convertMaps(positions.numpy(), np.empty(0, np.float32), cv2.CV_16SC2)
     return torch.from_numpy(cv2.remap(frame.numpy(), *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
 
 
@@ -245,10 +279,7 @@ def is_cut(first: Tensor, last: Tensor) -> bool:
     """
     scale = min(1.0, max(64 / max(first.shape[1:]), SMALLEST_SIDE / min(first.shape[1:])))
     height, width = (round(side * scale) for side in first.shape[1:])
-    start, end = (
-        F.adaptive_avg_pool2d(frame.detach().float(), (height, width)).cpu().permute(1, 2, 0).contiguous()
-        for frame in (first, last)
-    )
+    start, end = (_shrunk(frame, (height, width)) for frame in (first, last))
     if min(height, width) < SMALLEST_SIDE or _luma_distance(start, end) < _CUT_DISTANCE:
         return False
     forward, backward = DenseInverseSearch(patch_stride=3)(start, end)
@@ -258,6 +289,16 @@ def is_cut(first: Tensor, last: Tensor) -> bool:
         _luma_distance(end, _sample_cubic(start, grid + backward)),
     )
     return left_over > _CUT_DISTANCE
+
+
+def _shrunk(frame: Tensor, size: tuple[int, int]) -> Tensor:
+    """Means over areas of a frame [3, H, W] as [*size, 3], on the CPU."""
+    if frame.device.type != "cpu":
+        return F.adaptive_avg_pool2d(frame.detach().float(), size).cpu().permute(1, 2, 0).contiguous()
+    planes = frame.detach().float().numpy()
+    return torch.from_numpy(
+        np.dstack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA) for plane in planes])
+    )
 
 
 def _luma_distance(a: Tensor, b: Tensor) -> float:
@@ -326,16 +367,31 @@ def minterpolate(first: Tensor, last: Tensor, times: Sequence[float]) -> Tensor:
     Raises:
         ValueError: also when the times are not multiples of one tick of at least 1 / 10000.
     """
-    _check(first, last, times)
+    check_neighbours(first, last, times)
     if min(first.shape[1:]) < 32:
         return blend(first, last, times)
     fractions = [Fraction(time).limit_denominator(1000) for time in times]
     num_ticks = math.lcm(*(fraction.denominator for fraction in fractions))
     if num_ticks > 10_000:
         raise ValueError(f"minterpolate: expected times that are multiples of one short tick, got {list(times)}")
-    frames = _minterpolate_ticks(_to_planes(first), _to_planes(last), num_ticks=num_ticks)
-    chosen = torch.from_numpy(np.stack([frames[int(fraction * num_ticks)] for fraction in fractions]))
-    return (chosen[:, _RGB_OF_PLANES].to(first.device, torch.float32) / 127.5 - 1).to(first.dtype)
+    frames = _minterpolate_ticks([(first, 0), (last, num_ticks)])
+    return torch.stack([_from_planes(frames[int(fraction * num_ticks)], like=first) for fraction in fractions])
+
+
+def minterpolate_stream(keyframes: Sequence[Tensor], *, gap: int) -> list[Tensor]:
+    """A whole video from key-frames that lie ``gap`` frames apart, in one run of ffmpeg's filter.
+
+    It sees more than two key-frames at a time and starts once, so that it is what other ways are timed against.
+
+    Args:
+        keyframes: at least one, [3, H, W] in [-1, 1], sides of at least 32 pixels.
+        gap: at least 1.
+
+    Returns:
+        ``(len(keyframes) - 1) * gap + 1`` frames; the key-frames are not the same bits.
+    """
+    shown = _minterpolate_ticks([(frame, gap * number) for number, frame in enumerate(keyframes)])
+    return [_from_planes(shown[tick], like=keyframes[0]) for tick in range((len(keyframes) - 1) * gap + 1)]
 
 
 def _to_planes(frame: Tensor) -> av.VideoFrame:
@@ -344,11 +400,18 @@ def _to_planes(frame: Tensor) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(pixels.to("cpu", torch.uint8).numpy(), format="yuv444p")
 
 
-def _minterpolate_ticks(first: av.VideoFrame, last: av.VideoFrame, *, num_ticks: int) -> dict[int | None, np.ndarray]:
-    """What the filter shows at the ticks from 0 (``first``) to ``num_ticks`` (``last``): planes [3, H, W], uint8."""
+def _from_planes(planes: np.ndarray, *, like: Tensor) -> Tensor:
+    """What the filter shows, [3, H, W] uint8, as a frame on the device and in the type of ``like``."""
+    return (torch.from_numpy(planes[_RGB_OF_PLANES]).to(like.device, torch.float32) / 127.5 - 1).to(like.dtype)
+
+
+def _minterpolate_ticks(timed: Sequence[tuple[Tensor, int]]) -> dict[int | None, np.ndarray]:
+    """What the filter shows at every tick, from frames and their ticks, ascending from 0: planes [3, H, W], uint8."""
+    pictures = [(_to_planes(frame), time) for frame, time in timed]
+    last, end = pictures[-1]
     tick = Fraction(1, 1000)
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=tick)
+    source = graph.add_buffer(width=last.width, height=last.height, format=last.format, time_base=tick)
     motion = graph.add("minterpolate", "fps=1000:mi_mode=mci:mc_mode=obmc:me_mode=bidir:me=epzs:scd=none")
     sink = graph.add("buffersink")
     source.link_to(motion)
@@ -356,7 +419,7 @@ def _minterpolate_ticks(first: av.VideoFrame, last: av.VideoFrame, *, num_ticks:
     graph.configure()
     frames: dict[int | None, np.ndarray] = {}
     # the filter never shows the last interval it is given: so it gets one more
-    for picture, time in ((first, 0), (last, num_ticks), (last, num_ticks + 1), (None, 0)):
+    for picture, time in (*pictures, (last, end + 1), (None, 0)):
         if picture is not None:
             picture.pts, picture.time_base = time, tick
         graph.push(picture)
@@ -367,7 +430,8 @@ def _minterpolate_ticks(first: av.VideoFrame, last: av.VideoFrame, *, num_ticks:
     return frames
 
 
-def _check(first: Tensor, last: Tensor, times: Sequence[float]) -> None:
+def check_neighbours(first: Tensor, last: Tensor, times: Sequence[float]) -> None:
+    """Refuse what no ``Interpolator`` takes, with a ValueError."""
     if first.ndim != 3 or first.shape[0] != 3 or first.shape != last.shape:
         raise ValueError(f"expected two frames [3, H, W], got {list(first.shape)} and {list(last.shape)}")
     if not all(0 < time < 1 for time in times):

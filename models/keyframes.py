@@ -1,10 +1,14 @@
 """Which frames are worth generating? The others are interpolated between them.
 
-Everything here looks only at the *semantic* video, which is known in full before the first frame is generated.
+Everything here looks only at the *semantic* video: offline it is known in full before the first frame is generated,
+live (``LiveKeyframes``) as far as the look-ahead reaches.
 """
 
 import math
+from collections import deque
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +22,41 @@ _NEGLIGIBLE = 0.5
 # the longest stretch of frames that one dynamic program sees, and the least bound on the gap it may leave
 _STRETCH = 1024
 _LEAST_MAX_GAP = 32
+
+
+class Thumbnails(Protocol):
+    """``thumbnail`` of every frame of a video, by slices [n, D]: a tensor [N, D], or ``LazyThumbnails``."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def __getitem__(self, frames: slice, /) -> Tensor:
+        """Those of some frames in a row."""
+        ...
+
+
+class LazyThumbnails:
+    """Thumbnails made when they are asked for: the choice of key-frames then needs the same memory for any length."""
+
+    def __init__(self, semantic: Callable[[int], Tensor], *, num_frames: int) -> None:
+        """Args: what gives the semantic frame [C, H, W] of a number, and how many there are."""
+        self._semantic = semantic
+        self._num_frames = num_frames
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self._num_frames
+
+    def __getitem__(self, frames: slice, /) -> Tensor:
+        """Those of ``frames``, [n, D]."""
+        numbers = range(*frames.indices(len(self)))
+        first = thumbnail(self._semantic(numbers[0]))
+        rows = first.new_empty(len(numbers), len(first))
+        rows[0] = first
+        for row, number in zip(rows[1:], numbers[1:], strict=True):
+            row.copy_(thumbnail(self._semantic(number)))
+        return rows
 
 
 def thumbnail(semantic: Tensor) -> Tensor:
@@ -34,11 +73,11 @@ def thumbnail(semantic: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(semantic.float(), (height, width)).flatten()
 
 
-def choose_keyframes(thumbnails: Tensor, *, method: str, share: float, num_given: int) -> list[int]:
+def choose_keyframes(thumbnails: Thumbnails, *, method: str, share: float, num_given: int) -> list[int]:
     """Choose the frames that are generated (or given); all others will be interpolated between them.
 
     Args:
-        thumbnails: ``thumbnail`` of every semantic frame, [N, D].
+        thumbnails: ``thumbnail`` of every semantic frame, [N, D]; lazy ones are made about once each.
         method: how to choose, one of
             "dp": so that the dropped semantic frames are predicted best from their neighbours (``cheapest_keyframes``);
             "uniform": at equal distances, as far as whole frames allow;
@@ -59,8 +98,9 @@ def choose_keyframes(thumbnails: Tensor, *, method: str, share: float, num_given
         raise ValueError(f"expected a key-frame method of {', '.join(METHODS)}, got {method!r}")
     if not 0 < share <= 1:
         raise ValueError(f"expected a key-frame share in (0, 1], got {share}")
-    if thumbnails.ndim != 2 or len(thumbnails) == 0 or num_given < 0:
-        raise ValueError(f"expected thumbnails [N, D] and num_given >= 0, got {list(thumbnails.shape)}, {num_given}")
+    shape = list(thumbnails.shape) if isinstance(thumbnails, Tensor) else [len(thumbnails), "D"]
+    if len(shape) != 2 or shape[0] == 0 or num_given < 0:
+        raise ValueError(f"expected thumbnails [N, D] and num_given >= 0, got {shape}, {num_given}")
 
     num_frames = len(thumbnails)
     start = max(num_given - 1, 0)  # the first gap can begin here
@@ -68,12 +108,14 @@ def choose_keyframes(thumbnails: Tensor, *, method: str, share: float, num_given
     if method == "all" or length <= 0:
         return list(range(num_frames))
     if method == "published":
-        differences = thumbnails.diff(dim=0).abs().sum(dim=1)
+        differences = _changes(thumbnails)
         return sorted({*range(num_given + 1), *published_keyframes(differences), num_frames - 1})
     num_generated = round(share * (num_frames - num_given))
     num_chosen = min(max(num_generated - (num_given == 0), 1), length)
-    choose = cheapest_keyframes if method == "dp" else _uniform_keyframes
-    chosen = choose(thumbnails[start:], num_chosen=num_chosen)
+    if method == "dp":
+        chosen = cheapest_keyframes(thumbnails, num_chosen=num_chosen, start=start)
+    else:
+        chosen = _uniform_keyframes(length, num_chosen=num_chosen)
     return [*range(start + 1), *(start + index for index in chosen)]
 
 
@@ -93,7 +135,7 @@ def published_keyframes(differences: Tensor) -> list[int]:
     return [int(index) + 2 for index in is_peak.nonzero()]
 
 
-def cheapest_keyframes(thumbnails: Tensor, *, num_chosen: int) -> list[int]:
+def cheapest_keyframes(thumbnails: Thumbnails, *, num_chosen: int, start: int = 0) -> list[int]:
     """Drop the frames that linear interpolation between their neighbours predicts best (dynamic programming).
 
     Minimises the sum over the dropped frames of ``log(|S_m - lerp(S_i, S_j)|^2 + 0.5)``, where i < m < j are the
@@ -102,34 +144,106 @@ def cheapest_keyframes(thumbnails: Tensor, *, num_chosen: int) -> list[int]:
     grows as N x G and time as N x G x G. Not in the paper: it beats its rule at the same number of key-frames.
 
     Args:
-        thumbnails: ``thumbnail`` of every frame, [N, D], N > 1; frame 0 is a key-frame already.
-        num_chosen: how many of the others to choose, in 1 .. N - 1; the last frame is always chosen.
+        thumbnails: ``thumbnail`` of every frame, [N, D]; frame ``start`` is a key-frame already.
+        num_chosen: how many of the frames after it to choose, in 1 .. N - 1 - start; the last is always chosen.
+        start: where to begin, below N - 1.
 
     Returns:
-        Sorted indices, without 0, with N - 1.
+        Sorted indices counted from ``start``, without 0, with N - 1 - start.
     """
-    length = len(thumbnails) - 1
+    length = len(thumbnails) - 1 - start
     num_stretches = min(math.ceil(length / _STRETCH), num_chosen)
     ends = [stretch * length // num_stretches for stretch in range(num_stretches + 1)]
     chosen: list[int] = []
-    for start, end in pairwise(ends):
-        num_until_end = (2 * num_chosen * end + length) // (2 * length)  # rounded
-        stretch = thumbnails[start : end + 1]
-        chosen += [start + index for index in _cheapest_path(stretch, num_steps=num_until_end - len(chosen))]
+    for first, last in pairwise(ends):
+        num_until_last = (2 * num_chosen * last + length) // (2 * length)  # rounded
+        path = _cheapest_path(thumbnails, start + first, start + last, num_steps=num_until_last - len(chosen))
+        chosen += [first + index for index in path]
     return chosen
 
 
-def _uniform_keyframes(thumbnails: Tensor, *, num_chosen: int) -> list[int]:
-    """``num_chosen`` frames at equal distances after frame 0, the last frame among them."""
-    length = len(thumbnails) - 1
+class LiveKeyframes:
+    """Chooses the key-frames of a stream, of which no more is known than a few frames ahead.
+
+    When ``lookahead`` frames after the newest key-frame are there, the cheapest path through them is sought
+    (``cheapest_keyframes``) with as many steps as the share allows by then, and its first step is taken. No gap is
+    longer than the look-ahead. Over a stream the share is kept: there are at most 3 key-frames more than ``share``
+    times its frames; where the look-ahead is shorter than the mean gap, 1 / share, each gap is as long as the look-
+    ahead.
+    """
+
+    def __init__(self, *, share: float, lookahead: int, num_given: int = 0) -> None:
+        """Begin a stream.
+
+        Args:
+            share: key-frames per frame that is not given, in (0, 1].
+            lookahead: frames that are waited for after a key-frame, at least 1; with 1 every frame is a key-frame.
+            num_given: how many first frames are there already; all are key-frames. Without any, frame 0 is one.
+
+        Raises:
+            ValueError: a share or look-ahead out of range.
+        """
+        if not 0 < share <= 1 or lookahead < 1 or num_given < 0:
+            raise ValueError(
+                f"expected a share in (0, 1], a look-ahead of at least 1 and num_given >= 0, got {share}, {lookahead}, "
+                f"{num_given}"
+            )
+        self.share = share
+        self.lookahead = lookahead
+        self._num_first = max(num_given, 1)
+        self._num_frames = 0
+        self._num_generated = -num_given
+        self._newest = -1  # the newest key-frame
+        self._window: deque[Tensor] = deque(maxlen=lookahead + 1)  # from the newest key-frame on
+        self._num_given = num_given
+
+    def push(self, frame: Tensor) -> int | None:
+        """Take the ``thumbnail`` [D] of the next frame; give the number of the next key-frame once it is known."""
+        number = self._num_frames
+        self._num_frames += 1
+        self._window.append(frame)
+        if number < self._num_first:
+            return self._take(number)
+        return self._next() if len(self._window) > self.lookahead else None
+
+    def finish(self) -> list[int]:
+        """The remaining key-frames of a stream that has ended; its last frame is among them."""
+        chosen = []
+        while self._newest < self._num_frames - 1:
+            chosen.append(self._next())
+        return chosen
+
+    def _next(self) -> int:
+        last = len(self._window) - 1
+        due = round(self.share * (self._newest + last + 1 - self._num_given))
+        num_steps = min(max(due - self._num_generated, 1), last)
+        path = _cheapest_path(torch.stack(list(self._window)), 0, last, num_steps=num_steps)
+        return self._take(self._newest + path[0])
+
+    def _take(self, number: int) -> int:
+        for _ in range(min(number - self._newest, len(self._window) - 1)):
+            self._window.popleft()
+        self._newest = number
+        self._num_generated += 1
+        return number
+
+
+def _changes(thumbnails: Thumbnails) -> Tensor:
+    """Sum of absolute differences between each frame and the next, [N - 1]."""
+    pairs = [thumbnails[start : start + _LEAST_MAX_GAP + 1] for start in range(0, len(thumbnails) - 1, _LEAST_MAX_GAP)]
+    return torch.cat([block.diff(dim=0).abs().sum(dim=1) for block in pairs])
+
+
+def _uniform_keyframes(length: int, *, num_chosen: int) -> list[int]:
+    """``num_chosen`` frames at equal distances after frame 0, frame ``length`` among them."""
     return [(2 * step * length + num_chosen) // (2 * num_chosen) for step in range(1, num_chosen + 1)]  # rounded
 
 
-def _cheapest_path(thumbnails: Tensor, *, num_steps: int) -> list[int]:
-    """Walk from the first frame to the last in exactly ``num_steps`` gaps, so that the gaps' costs are least."""
-    length = len(thumbnails) - 1
+def _cheapest_path(thumbnails: Thumbnails, first: int, last: int, *, num_steps: int) -> list[int]:
+    """Walk from ``first`` to ``last`` in ``num_steps`` gaps, so that their costs are least; without ``first``."""
+    length = last - first
     max_gap = min(length, max(_LEAST_MAX_GAP, math.ceil(4 * length / num_steps)))
-    costs = _gap_costs(thumbnails, max_gap=max_gap)
+    costs = _gap_costs(_banded_gram(thumbnails, first, last, max_gap=max_gap), max_gap=max_gap)
     best = torch.full((length + 1,), math.inf, dtype=costs.dtype)
     best[0] = 0
     origins = []
@@ -144,13 +258,16 @@ def _cheapest_path(thumbnails: Tensor, *, num_steps: int) -> list[int]:
     return path[::-1]
 
 
-def _gap_costs(thumbnails: Tensor, *, max_gap: int) -> Tensor:
+def _gap_costs(gram: Tensor, *, max_gap: int) -> Tensor:
     """Cost [N, max_gap] of dropping all frames between j and an earlier i: row j, column i - j + max_gap.
 
     Gaps that would begin before frame 0 cost infinity. The squared norms unfold into products of two frames,
     ``|m - a i - b j|^2 = mm + a a ii + b b jj - 2 a mi - 2 b mj + 2 a b ij``, so one banded Gram matrix serves all.
+
+    Args:
+        gram: ``_banded_gram``, [N, max_gap + 1].
+        max_gap: the longest gap.
     """
-    gram = _banded_gram(thumbnails, max_gap=max_gap).double().cpu()
     num_frames = len(gram)
     j = torch.arange(num_frames)[:, None]
     costs = torch.full((num_frames, max_gap), math.inf, dtype=gram.dtype)
@@ -167,16 +284,25 @@ def _gap_costs(thumbnails: Tensor, *, max_gap: int) -> Tensor:
     return costs
 
 
-def _banded_gram(thumbnails: Tensor, *, max_gap: int) -> Tensor:
-    """Scalar products of each frame j with the frames j - d before it: [N, max_gap + 1], column d; junk for d > j."""
+def _banded_gram(thumbnails: Thumbnails, first: int, last: int, *, max_gap: int) -> Tensor:
+    """Scalar products of each frame j with the frames j - d before it: [N, max_gap + 1], column d; junk for d > j.
+
+    Frames are counted from ``first``. ``max_gap`` are read at a time; those and as many before them are held.
+    """
+    num_frames = last - first + 1
+    gram = torch.empty(num_frames, max_gap + 1, dtype=torch.float64)
+    block = thumbnails[first : first + min(max_gap, num_frames)]
     # the cost does not change when all frames are moved together, and small numbers cancel with smaller errors
-    centred = thumbnails - thumbnails.mean(dim=0)
-    bands = []
-    for start in range(0, len(centred), max_gap):
-        rows = centred[start : start + max_gap]
-        origin = max(start - max_gap, 0)
-        products = rows @ centred[origin : start + len(rows)].T
-        j = torch.arange(start, start + len(rows), device=rows.device)[:, None]
-        earlier = j - torch.arange(max_gap + 1, device=rows.device) - origin
-        bands.append(products.gather(1, earlier.clamp(min=0)))
-    return torch.cat(bands)
+    centre = block.mean(dim=0)
+    held = block.new_zeros(2 * max_gap, block.shape[1])
+    for start in range(0, num_frames, max_gap):
+        stop = min(start + max_gap, num_frames)
+        if start > 0:
+            block = thumbnails[first + start : first + stop]
+        held[:max_gap] = held[max_gap:]
+        rows = torch.sub(block, centre, out=held[max_gap : max_gap + stop - start])
+        # row j - start, column d: frame j - d lies d before j in what is held
+        place = torch.arange(max_gap, max_gap + stop - start, device=held.device)[:, None]
+        earlier = place - torch.arange(max_gap + 1, device=held.device)
+        gram[start:stop] = (rows @ held.T).gather(1, earlier)
+    return gram

@@ -15,12 +15,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.first_frame import GlobalGenerator
-from models.interpolate import Interpolator, fill_between
+from models.guided_motion import GuidedInterpolator
+from models.interpolate import Interpolator, KeyFrame, fill_between
 from models.keyframes import LiveKeyframes, thumbnail
 from models.pipeline import in_background
 from models.runtimes.engines import Runtime
@@ -28,6 +31,20 @@ from util.latency import LatencyMeter
 
 SemanticSource = Callable[[int], Tensor]  # frame number -> [C, H, W]
 Foreground = Callable[[Tensor], Tensor | None]  # semantic frames [B, C, H, W] -> mask [B, 1, H, W]
+
+
+class KeySemantic(NamedTuple):
+    """What is known of a key-frame before it is drawn.
+
+    Attributes:
+        number: of the frame.
+        semantic: its semantic frame, [C, H, W].
+        guides: as in ``KeyFrame``; empty where the interpolator is not guided.
+    """
+
+    number: int
+    semantic: Tensor
+    guides: Sequence[np.ndarray]
 
 
 @dataclass
@@ -68,7 +85,7 @@ class Synthesizer:
         generator: Runtime,
         *,
         num_frames: int,
-        interpolator: Interpolator,
+        interpolator: Interpolator | GuidedInterpolator,
         device: torch.device,
         foreground: Foreground | None = None,
     ) -> None:
@@ -91,7 +108,7 @@ class Synthesizer:
         self.latency = LatencyMeter()
 
     def warm_up(self, semantic: Tensor) -> None:
-        """Draw two frames from ``semantic`` [C, H, W] and forget them: the first call of a network is slower than others.
+        """Draw two frames from ``semantic`` [C, H, W] and forget them: the first call of a network is slow.
 
         Two, because a first frame may be drawn in another way than those that have a past.
         """
@@ -108,7 +125,8 @@ class Synthesizer:
         """All frames of the video in order, one for every frame number from 0 to the last key-frame.
 
         Args:
-            semantic: gives the semantic frame [C, H, W] of a number; asked for key-frames alone.
+            semantic: gives the semantic frame [C, H, W] of a number; asked for key-frames alone, unless the
+                interpolator is guided by the others.
             key_frames: sorted numbers of the frames that are given or drawn, from 0 to the video's last frame.
             opening: frames [3, H, W] in [-1, 1] that are there already, for the first key-frames. Without any, the
                 first frame is drawn from its semantics alone.
@@ -157,30 +175,40 @@ class Synthesizer:
         yield from self.latency.leaving(self._filled(chosen, opening, overlapped=overlapped))
 
     def _filled(
-        self, chosen: Iterator[tuple[int, Tensor]], opening: Sequence[Tensor], *, overlapped: bool
+        self, chosen: Iterator[KeySemantic], opening: Sequence[Tensor], *, overlapped: bool
     ) -> Iterator[Tensor]:
-        """All frames, from (number, semantic frame) of every key-frame."""
+        """All frames, from what is known of every key-frame before it is drawn."""
         keys = self._key_frames(chosen, opening)
         if overlapped:
             return in_background(fill_between(in_background(keys, ahead=1), self._timed_interpolator))
         return fill_between(keys, self._timed_interpolator)
 
-    def _chosen(self, semantic: SemanticSource, key_frames: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+    def _chosen(self, semantic: SemanticSource, key_frames: Sequence[int]) -> Iterator[KeySemantic]:
+        before = -1
         for number in key_frames:
             start = time.perf_counter()
             encoded = semantic(number)
+            dropped = range(before + 1, number) if self._guide is not None else ()
+            guides = self._guides([*map(semantic, dropped), encoded])
             self.stopwatch.encoder_seconds += time.perf_counter() - start
-            yield number, encoded
+            yield KeySemantic(number, encoded, guides)
+            before = number
 
-    def _chosen_live(self, semantics: Iterator[Tensor], chooser: LiveKeyframes) -> Iterator[tuple[int, Tensor]]:
-        """(number, semantic frame) of every key-frame, as soon as it is known; holds what may still be chosen."""
+    @property
+    def _guide(self) -> Callable[[Tensor], np.ndarray] | None:
+        """What makes the pictures that guide the interpolator; None where it is not guided."""
+        return getattr(self.interpolator, "guide", None)
+
+    def _guides(self, semantics: Iterable[Tensor]) -> list[np.ndarray]:
+        return [] if self._guide is None else [self._guide(semantic) for semantic in semantics]
+
+    def _chosen_live(self, semantics: Iterator[Tensor], chooser: LiveKeyframes) -> Iterator[KeySemantic]:
+        """The semantic frame of every key-frame, as soon as it is known; holds what may still be chosen."""
         waiting: dict[int, Tensor] = {}
 
-        def taken(number: int) -> tuple[int, Tensor]:
-            semantic = waiting[number]
-            for passed in [one for one in waiting if one <= number]:
-                del waiting[passed]
-            return number, semantic
+        def taken(number: int) -> KeySemantic:
+            passed = [waiting.pop(one) for one in sorted(waiting) if one <= number]
+            return KeySemantic(number, passed[-1], self._guides(passed))
 
         for number, semantic in enumerate(semantics):
             waiting[number] = semantic
@@ -189,24 +217,27 @@ class Synthesizer:
                 yield taken(key)
         yield from map(taken, chooser.finish())
 
-    def _timed_interpolator(self, first: Tensor, last: Tensor, times: Sequence[float]) -> Tensor:
+    def _timed_interpolator(
+        self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray] = ()
+    ) -> Tensor:
         start = _now(self.device)
-        between = self.interpolator(first, last, times)
+        if guides:
+            between = cast(GuidedInterpolator, self.interpolator)(first, last, times, guides)
+        else:
+            between = self.interpolator(first, last, times)
         self.stopwatch.interpolator_seconds += _now(self.device) - start
         return between
 
-    def _key_frames(
-        self, chosen: Iterator[tuple[int, Tensor]], opening: Sequence[Tensor]
-    ) -> Iterator[tuple[int, Tensor]]:
-        """(number, frame) of every key-frame; the past holds key-frames only, as in training."""
+    def _key_frames(self, chosen: Iterator[KeySemantic], opening: Sequence[Tensor]) -> Iterator[KeyFrame]:
+        """Every key-frame, drawn; the past holds key-frames only, as in training."""
         maps: deque[Tensor] = deque(maxlen=self.num_frames)
         past: deque[Tensor] = deque(maxlen=self.num_frames - 1)
-        for position, (number, semantic) in enumerate(chosen):
+        for position, (number, semantic, guides) in enumerate(chosen):
             maps.append(semantic.to(self.device).unsqueeze(0))
             is_there = position < len(opening)
             frame = opening[position].to(self.device) if is_there else self._draw(maps, past)
             past.append(frame.unsqueeze(0))
-            yield number, frame
+            yield KeyFrame(number, frame, guides)
 
     @torch.inference_mode()
     def _draw(self, maps: deque[Tensor], past: deque[Tensor]) -> Tensor:

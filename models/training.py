@@ -365,6 +365,12 @@ def refuse_compile() -> None:
         raise UserError("--compile: torch.compile needs a C++ compiler and found none; install g++ or leave it out")
 
 
+def python_command(processes: Processes) -> list[str]:
+    """What starts a run of so many processes on one machine, without the program."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes.size)]
+    return ["python", *(torchrun if processes.size > 1 else [])]
+
+
 def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Training, list[str]]:
     """Build the run of a config, fresh or taken up from its last save.
 
@@ -405,7 +411,7 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
         facts={
             "semantic_channels": dataset.encoder.num_channels,
             "made_of": described,
-            "command": shlex.join(["python", *sys.argv]),
+            "command": shlex.join([*python_command(processes), *sys.argv]),
             "clips_per_step": per_step,
         },
         learners={"generator": Learner(stage.generator, processes), "critics": Learner(stage.critics, processes)},

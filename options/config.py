@@ -24,7 +24,7 @@ Flow = Literal["dis", "raft", "flownet2"]
 RawRows = Literal["all", "pixel"]
 Amp = Literal["off", "bf16", "fp16"]
 Keyframes = Literal["dp", "uniform", "published", "all"]
-Interpolation = Literal["dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest"]
+Interpolation = Literal["auto", "guided", "dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest"]
 FirstFrame = Literal["real", "single", "generated"]
 Runtime = Literal["auto", "eager", "folded", "compile", "openvino", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -246,7 +246,8 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         for name in ("batchSize", "accumulate", "niter_step", "n_frames_total", "max_clip_frames", "frames_per_step",
-                     "max_t_step", "max_frames_per_gpu", "frames_backpropagate", "max_frames_backpropagate"):  # fmt: skip
+                     "max_t_step", "max_frames_per_gpu", "frames_backpropagate",
+                     "max_frames_backpropagate"):  # fmt: skip
             _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
         for name in ("niter", "niter_decay", "niter_fix_global", "steps_per_epoch", "affine", "given_noise",
                      "max_minutes", "recalibrate", "clip_grad"):  # fmt: skip
@@ -405,7 +406,9 @@ class TestConfig:
     output: str | None = option(None, "folder of these results; default: RESULTS_DIR/NAME/PHASE_LABEL")
     keyframes: Keyframes = option("dp", "which frames the student draws")
     keyframe_share: float = option(0.3, "key-frames per output frame (dp, uniform)")
-    interpolation: Interpolation = option("dis", "motion compensation between key-frames")
+    interpolation: Interpolation = option(
+        "auto", "motion compensation between key-frames; guided: by the semantic frames there; auto: best for the data"
+    )
     first_frame: FirstFrame = option("real", "where the first frames come from")
     single_checkpoint: str | None = option(None, "checkpoint of the single-image generator for --first_frame single")
     student_all: bool = option(False, "run the student on every frame too, as a contestant")

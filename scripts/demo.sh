@@ -18,4 +18,4 @@ bash scripts/face/train_skd.sh --preset face_demo_skd --dataroot "$data" --name 
 bash scripts/face/train_tkd.sh --preset face_demo_tkd --dataroot "$data" --name demo_tkd \
     --teacher checkpoints/demo_teacher --init checkpoints/demo_skd
 "$PYTHON" test.py --checkpoint checkpoints/demo_tkd --teacher checkpoints/demo_teacher --dataroot "$data" \
-    --student_all --baselines --timing_runs 5 --output results/demo
+    --interpolation dis --student_all --baselines --timing_runs 5 --output results/demo

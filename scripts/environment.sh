@@ -12,6 +12,8 @@ train() {
     local program=(train.py)
     if [ "${PROCESSES:-1}" -gt 1 ]; then
         program=(-m torch.distributed.run --standalone --nproc_per_node "$PROCESSES" train.py)
+        # torch would say that it sets one thread a process, and warn of a search for unused weights that some steps need
+        export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}
     fi
     "$PYTHON" "${program[@]}" "$@"
 }

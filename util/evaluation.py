@@ -25,6 +25,7 @@ class Take:
         num_given: real frames at the start.
         generator_calls: frames drawn.
         seconds: of every timed run, drawing and motion compensation without reading and writing.
+        latency: of a live run, ``LatencyMeter.summary``; the writing of the frames before counts too.
     """
 
     sequence: str
@@ -34,6 +35,7 @@ class Take:
     num_given: int
     generator_calls: int = 0
     seconds: list[float] = field(default_factory=list)
+    latency: dict[str, float] = field(default_factory=dict)
 
     @property
     def num_made(self) -> int:
@@ -93,7 +95,8 @@ def summarise(takes: list[Take], *, macs_per_call: int | None) -> dict[str, floa
     Returns:
         ``psnr`` (dB) and ``ssim``: means over all judged frames; ``fps``: frames made a second, median of the runs;
         ``gmacs_per_frame``: 10^9 multiply-accumulates of the network a frame made; ``keyframe_share``: drawn frames
-        per frame made.
+        per frame made; ``latency_median_ms``, ``latency_95th_ms``, ``latency_worst_ms``: of live runs, those of the
+        worst sequence.
     """
     found = {
         "psnr": mean([value for take in takes for value in take.psnr]),
@@ -107,4 +110,7 @@ def summarise(takes: list[Take], *, macs_per_call: int | None) -> dict[str, floa
             "gmacs_per_frame": macs_per_call * calls / made / 1e9,
             "keyframe_share": calls / made,
         }
+    live = [take.latency for take in takes if take.latency]
+    if live:
+        found |= {f"latency_{name}_ms": max(one[name] for one in live) for name in ("median", "95th", "worst")}
     return {name: round(value, 6) for name, value in found.items() if value is not None}

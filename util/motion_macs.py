@@ -15,6 +15,8 @@ COLOURS = 3
 BILINEAR, CUBIC = 4, 16  # products of one sample
 # as in make_interpolator
 _PATCH_STRIDES = {"dis": 5, "dis-medium": 3}
+# as in models/guided_motion.py: answers per frame, taps of the Gaussian that spreads corrections, stride
+_ANSWERS, _BLUR, _GUIDE_STRIDE = 3, 33, 4
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def motion_cost(interpolation: str, *, height: int, width: int) -> MotionCost | 
         return None
     if interpolation == "blocks":
         flow = _block_search_flow()
+    elif interpolation == "guided":
+        return _guided_cost(smallest_side=min(height, width))
     elif interpolation in _PATCH_STRIDES:
         flow = _inverse_search_flow(_PATCH_STRIDES[interpolation], smallest_side=min(height, width))
     else:
@@ -78,6 +82,19 @@ def motion_cost(interpolation: str, *, height: int, width: int) -> MotionCost | 
     return MotionCost(
         per_gap=2 * flow + luma + disagreement,
         per_frame=flows_at_time + samples + blends + disagreement + BILINEAR,
+    )
+
+
+def _guided_cost(*, smallest_side: int) -> MotionCost:
+    """Motion that semantic frames guide; what makes their pictures counts with encoding them."""
+    image_flow = _inverse_search_flow(_PATCH_STRIDES["dis"], smallest_side=smallest_side)
+    guide_flow = _inverse_search_flow(_GUIDE_STRIDE, smallest_side=smallest_side)
+    correction = (1 + 4) * 2 * _BLUR + 4  # how clear outlines are, and four coordinates, blurred along both axes
+    compared = 2 + COLOURS  # of both guides, and of both key-frames
+    answer = 2 * (COLOURS * CUBIC + BILINEAR) + compared + COLOURS + COLOURS  # moved, judged, blended, weighted
+    straight = 2 * 2 * 2
+    return MotionCost(
+        per_gap=2 * image_flow + COLOURS * 2, per_frame=2 * guide_flow + straight + correction + _ANSWERS * answer
     )
 
 

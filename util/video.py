@@ -38,7 +38,7 @@ def probe(path: Path) -> VideoInfo:
         UserError: the file is missing, or holds no frame that can be decoded.
     """
     height, width, _ = next(read_video(path)).shape
-    with _opened(path) as (_, stream):
+    with opened_video(path) as (_, stream):
         rate = stream.average_rate or stream.guessed_rate
         if not rate:
             raise UserError(f"{path}: expected a video with a frame rate, found none; convert it to mp4 first")
@@ -52,14 +52,14 @@ def read_video(path: Path) -> Iterator[np.ndarray]:
         UserError: at the first frame when the file is missing or no video; at a later one when it is damaged there.
     """
     num_frames = 0
-    with _opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:  # the file ends inside a frame; decoders pass over that in silence
                     raise av.InvalidDataError(0, "the file is cut off")
                 for frame in packet.decode():
-                    yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
+                    yield upright(frame)
                     num_frames += 1
         except av.FFmpegError as error:
             raise UserError(
@@ -68,6 +68,11 @@ def read_video(path: Path) -> Iterator[np.ndarray]:
             ) from error
     if num_frames == 0:
         raise UserError(f"{path}: expected a video, found no frame in it; copy the file again or re-encode it")
+
+
+def upright(frame: av.VideoFrame) -> np.ndarray:
+    """A decoded frame as uint8 [H, W, 3] RGB, after the rotation that the file notes."""
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
 
 
 class VideoWriter:
@@ -161,8 +166,12 @@ def write_video(path: Path, frames: Iterable[np.ndarray], *, frames_per_second: 
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The opened file and its first video stream."""
+def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The opened file and its first video stream.
+
+    Raises:
+        UserError: the file is missing or no video.
+    """
     if not path.is_file():
         raise UserError(f"{path}: expected a video file, found none; check the path")
     try:

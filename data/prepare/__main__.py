@@ -8,6 +8,7 @@ from data.labels import read_label_set
 from data.prepare.face import load_landmark_finder, prepare_face
 from data.prepare.paired import prepare_paired
 from data.prepare.pose import LONGEST_GAP, SMOOTHING, prepare_pose
+from data.prepare.shards import prepare_shards
 from data.prepare.street import cityscapes_drives, folder_drives, write_drives
 from util.errors import OneLineParser, run_program
 
@@ -89,6 +90,10 @@ def _prepare_face(arguments: argparse.Namespace) -> None:
     )
 
 
+def _prepare_shards(arguments: argparse.Namespace) -> None:
+    prepare_shards(arguments.dataroot, arguments.out, shard_mb=arguments.shard_mb)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line; one sub-command for each kind of data."""
     parser = OneLineParser(prog="python -m data.prepare", description=__doc__)
@@ -97,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_street(kinds)
     _add_paired(kinds)
     _add_pose(kinds)
+    _add_shards(kinds)
     for kind in kinds.choices.values():
         kind.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
@@ -211,6 +217,22 @@ def _add_pose(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
     )
     pose.add_argument("--fps", type=_positive, metavar="RATE", help="frames per second to note (default: the video's)")
     pose.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
+
+
+def _add_shards(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
+    shards = kinds.add_parser(
+        "shards",
+        help="a dataset of very many files as a few large ones, for clusters and slow disks",
+        description="Write all sequences of a dataset of any kind into tar files DIR/shard-00000.tar, ... and leave "
+        "the dataset as it is. DIR is a --dataroot like any other: files are read from their place in the shards.",
+        epilog="Example: python -m data.prepare shards --dataroot datasets/street --out datasets/street_shards",
+    )
+    shards.set_defaults(prepare=_prepare_shards)
+    shards.add_argument("--dataroot", type=Path, required=True, metavar="DIR", help="the dataset's folder")
+    shards.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one of shards")
+    shards.add_argument(
+        "--shard_mb", type=int, default=256, metavar="N", help="size of a shard in 10^6 bytes (default: 256)"
+    )
 
 
 def _add_target(kind: argparse.ArgumentParser, *, name: str) -> None:

@@ -90,9 +90,7 @@ class City:
         )
         self._speed, self._sway = rng.uniform(5.8, 7.2), rng.uniform(0, 2 * np.pi, 3)
         self._things = _build_street(rng, self.weather, self._speed)
-        self._sky = Surface(
-            paint.sky(rng, horizon=self.weather.haze_colour), SKY, light="own", has_haze=False
-        )
+        self._sky = Surface(paint.sky(rng, horizon=self.weather.haze_colour), SKY, light="own", has_haze=False)
         self.surfaces = [surface for thing in self._things for surface in thing.surfaces] + [self._sky]
         self._labels = np.array([surface.label for surface in self.surfaces], np.uint8)
         self._instances = np.array([surface.instance_id for surface in self.surfaces], np.uint16)
@@ -185,6 +183,7 @@ def _cast(bodies: list[np.ndarray], sun: np.ndarray, *, softness: float) -> np.n
 
 
 # ---- the street
+
 
 def _build_street(rng: np.random.Generator, weather: Weather, speed: float) -> list[Thing]:
     first = rng.uniform(27, 44)
@@ -283,9 +282,7 @@ def _house(
         fixed.add(bushes, (side * (FRONT + 0.5), 1.4 + base, left), (0, 0, right), (0, -1.4, 0))
 
 
-def _garden_wall(
-    rng: np.random.Generator, fixed: Fixed, side: int, start: float, end: float, *, height: float
-) -> None:
+def _garden_wall(rng: np.random.Generator, fixed: Fixed, side: int, start: float, end: float, *, height: float) -> None:
     texture = paint.stones(rng, end - start, height)
     left, right = (end, start - end) if side > 0 else (start, end - start)
     x = side * (FRONT + 0.05)
@@ -380,6 +377,7 @@ def _closing_houses(rng: np.random.Generator, fixed: Fixed) -> None:
 
 
 # ---- who is on the way
+
 
 def _traffic(rng: np.random.Generator, crossings: list[tuple[float, float]], speed: float) -> list[Thing]:
     cars: list[Thing] = []

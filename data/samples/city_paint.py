@@ -377,6 +377,7 @@ def plain(colour: Colour) -> Texture:
 
 # ---- the sky and what grows
 
+
 def sky(rng: np.random.Generator, *, horizon: Colour) -> Texture:
     """Blue above, haze at the horizon, heaped clouds; the lowest fifth is below the horizon."""
     rows, columns = 512, 1024
@@ -438,6 +439,7 @@ def hedge(rng: np.random.Generator, width: float, height: float) -> Texture:
 
 # ---- things at the kerb
 
+
 def round_post(colour: Colour) -> Texture:
     """A pole, lit from the left."""
     around = 0.6 + 0.55 * np.sqrt(np.clip(1 - np.linspace(-0.7, 0.98, 16) ** 2, 0, 1))
@@ -485,6 +487,7 @@ def traffic_sign(rng: np.random.Generator) -> Texture:
 
 
 # ---- people
+
 
 def limb(colour: Colour, *, end: Colour | None = None, end_share: float = 0.16, taper: float = 0.75) -> Texture:
     """An arm, a leg or a trunk: round, tapered downwards, the last part (a hand, a shoe) in the colour ``end``."""

@@ -92,9 +92,7 @@ class Texture:
         picture = self._level(kind, halvings_u, halvings_v)
         height, width = picture.shape[:2]
         border = cv2.BORDER_REPLICATE if self.repeat == (1, 1) else cv2.BORDER_WRAP
-        return look_up(
-            picture, u * (self.repeat[0] * width) - 0.5, v * (self.repeat[1] * height) - 0.5, border=border
-        )
+        return look_up(picture, u * (self.repeat[0] * width) - 0.5, v * (self.repeat[1] * height) - 0.5, border=border)
 
     def _level(self, kind: str, halvings_u: int, halvings_v: int) -> np.ndarray:
         key = (kind, halvings_u, halvings_v)
@@ -268,9 +266,7 @@ def _before_camera(corners: np.ndarray) -> np.ndarray:
     return np.concatenate((corners[~is_behind], start + share * (end - start)))
 
 
-def _steps(
-    matrix: np.ndarray, u: np.ndarray, v: np.ndarray, nearness: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _steps(matrix: np.ndarray, u: np.ndarray, v: np.ndarray, nearness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How much of ``u`` and of ``v`` one pixel covers."""
     along_x, along_y = matrix[:, 0], matrix[:, 1]
 

@@ -64,6 +64,7 @@ def turned(points: np.ndarray, heading: float) -> np.ndarray:
 
 # ---- cars
 
+
 @dataclass(frozen=True)
 class CarShape:
     """Metres; z ahead from the middle of the car."""
@@ -174,6 +175,7 @@ class Car:
 
 
 # ---- people
+
 
 def _places(**places: tuple[float, float, float]) -> dict[str, np.ndarray]:
     return {name: np.array(place, float) for name, place in places.items()}

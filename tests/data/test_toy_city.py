@@ -118,9 +118,7 @@ def test_flow_of_a_wall_is_the_formula_of_the_pinhole() -> None:
     wall = np.array([[(-50, 50, 10), (100, 0, 0), (0, -100, 0)]], float)
     surfaces = [Surface(flat_picture(200), BUILDING)]
     cameras = [Camera(np.array((0.0, 0, z)), np.diag((1.0, -1, 1))) for z in (0, 1)]
-    here, there = (
-        rasterise(wall, surfaces, camera, height=32, width=64, precision=np.float64) for camera in cameras
-    )
+    here, there = (rasterise(wall, surfaces, camera, height=32, width=64, precision=np.float64) for camera in cameras)
     found = motion(here, there, wall, cameras[1])
     middle = cameras[0].intrinsics(32, 64)[:2, 2]
     places = np.stack(np.meshgrid(np.arange(64), np.arange(32)), axis=-1)

@@ -20,6 +20,7 @@ from models.interpolate import (
     fill_between,
     is_cut,
     make_interpolator,
+    minterpolate_stream,
 )
 from tests.golden import randn
 from util.video import read_video
@@ -123,6 +124,15 @@ def test_minterpolate_follows_motion_at_half_time() -> None:
     first, last, true = (window(picture, 20 + step, 20) for step in (0, 4, 2))
     found, blended = (make_interpolator(name)(first, last, [0.5])[0] for name in ("minterpolate", "blend"))
     assert psnr(found, true) > psnr(blended, true) + 5
+
+
+def test_minterpolate_in_one_stream_gives_every_frame_at_its_time() -> None:
+    picture = texture("motion")
+    keyframes = [window(picture, 20 + step, 20) for step in (0, 4, 8)]
+    frames = minterpolate_stream(keyframes, gap=2)
+    assert len(frames) == 5
+    assert all(psnr(frames[2 * number], frame) > 40 for number, frame in enumerate(keyframes))
+    assert psnr(frames[1], window(picture, 22, 20)) > psnr(frames[1], window(picture, 24, 20)) + 5
 
 
 @pytest.mark.parametrize("name", NAMES)

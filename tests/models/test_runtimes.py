@@ -15,6 +15,7 @@ from models.runtimes.choose import choose_name, make_runtime
 from models.runtimes.engines import load_runtime
 from models.runtimes.fold import fold_norms, has_fixed_statistics
 from models.runtimes.graph import SUFFIXES, example_inputs, export
+from models.runtimes.heads import WideHead, widen_heads
 from models.runtimes.in_torch import TorchRuntime
 from models.runtimes.precision import choose_precision, lower_precision
 from models.statistics import norm_layers, use_batch_statistics
@@ -88,6 +89,20 @@ def test_folded_norms_draw_the_same_within_1e_4(name: str) -> None:
     assert not [layer for layer in folded.modules() if isinstance(layer, nn.modules.batchnorm._NormBase)]
     assert_draws_the_same(folded, generator, tolerance=1e-4)
     assert all(torch.equal(value, before[key]) for key, value in generator.state_dict().items())
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_wide_heads_draw_the_same_within_1e_5(name: str) -> None:
+    generator = make(name)
+    widened = widen_heads(generator)
+    assert [layer for layer in widened.modules() if isinstance(layer, WideHead)]
+    assert_draws_the_same(widened, generator, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("width", [9, 12, 13, 14])
+def test_a_wide_head_is_exact_for_every_width(width: int) -> None:
+    head, x = nn.Conv2d(5, 3, 7), torch.randn(2, 5, 8, width)
+    assert torch.allclose(WideHead(head)(x), head(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -7,6 +7,7 @@ import torch
 
 from models.first_frame import GlobalGenerator
 from models.flow import DenseInverseSearch
+from models.generator import CompositeGenerator
 from models.rollout import unroll
 from models.stages.base import LossWeights
 from models.stages.first_frame import FirstFrame
@@ -44,7 +45,8 @@ def test_the_teacher_has_all_published_rows() -> None:
 
 
 def test_without_raw_rows_only_the_pixel_row_sees_the_raw_image() -> None:
-    table, spared = {}, {}
+    table: dict[str, torch.Tensor] = {}
+    spared: dict[str, torch.Tensor] = {}
     for judges_raw, rows in ((True, table), (False, spared)):
         stage = Teacher(**parts(judges_raw=judges_raw))
         [(lesson, rollout)] = lessons(stage, make_clip(3), 1)
@@ -60,7 +62,9 @@ def test_the_heads_of_flow_and_blending_learn_at_their_own_rate() -> None:
     stage = Teacher(**parts())
     others, heads = build_optimizers(ScheduleConfig(lr=1e-3, lr_heads=0.05), stage)["generator"].param_groups
     assert (others["lr"], heads["lr"]) == (1e-3, 5e-5)
-    weights = [*stage.generator.model_final_flow.parameters(), *stage.generator.model_final_w.parameters()]
+    generator = stage.generator
+    assert isinstance(generator, CompositeGenerator)
+    weights = [*generator.model_final_flow.parameters(), *generator.model_final_w.parameters()]
     assert {id(one) for one in heads["params"]} == {id(one) for one in weights}
     assert len(others["params"]) + len(heads["params"]) == len(list(stage.generator.parameters()))
 

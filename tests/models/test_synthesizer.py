@@ -156,7 +156,7 @@ def test_overlapped_frames_are_the_same_bit_by_bit(generator: CompositeGenerator
         return clip.semantic[0, number]
 
     alone = list(engine.frames(semantic, **keywords))  # type: ignore[arg-type]
-    together = list(engine.frames(semantic, **keywords, overlapped=True))  # type: ignore[arg-type]
+    together = list(engine.frames(semantic, overlapped=True, **keywords))
     assert torch.equal(torch.stack(alone), torch.stack(together))
 
 

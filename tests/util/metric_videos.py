@@ -55,7 +55,7 @@ def shuffled(frames: Sequence[Tensor], share: float) -> list[Tensor]:
     random = np.random.default_rng(1)
     chosen = random.permutation(len(frames))[: round(share * len(frames))]
     places[chosen] = np.roll(chosen, 1)
-    return [frames[place] for place in places]
+    return [frames[int(place)] for place in places]
 
 
 def pair_of(fake: Sequence[Tensor], real: Sequence[Tensor], *, num_given: int = 0, name: str = "talk") -> Pair:

@@ -83,16 +83,17 @@ def test_points_that_both_see_are_compared_in_pixels(tmp_path: Path) -> None:
 
 
 def test_pose_error_is_the_mean_difference_of_the_drawings(tmp_path: Path) -> None:
-    poses = [write_poses(tmp_path / name, [[value, 0, 1]] * 2) for name, value in (("found", 7), ("wanted", 4))]
+    found = write_poses(tmp_path / "found", [[7, 0, 1]] * 2)
+    wanted = write_poses(tmp_path / "wanted", [[4, 0, 1]] * 2)
 
     def draw(path: Path, size: tuple[int, int]) -> np.ndarray:
         return np.full((*size, 3), 7 if "found" in path.parts else 4, np.uint8)
 
     real = moving_scene(2)
-    result = make_pose_drawing_error(*poses, draw).measure([pair_of(real, real)], Rules())
+    result = make_pose_drawing_error(found, wanted, draw).measure([pair_of(real, real)], Rules())
     assert result.value == 3 and result.unit == "grey levels of 255"
     with pytest.raises(UserError, match="expected 1 OpenPose files"):
-        make_keypoint_error(*poses).measure([pair_of(real[:1], real[:1])], Rules())
+        make_keypoint_error(found, wanted).measure([pair_of(real[:1], real[:1])], Rules())
 
 
 def test_drawings_and_points_of_other_shapes_are_refused(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_mean_weighs_frames_and_tells_its_clips() -> None:
     scores = [score for score in result.per_frame["talk"] if score is not None]
     assert result.value == pytest.approx(np.mean(scores)) and len(scores) == result.manifest.frames == 5
     assert result.manifest.clips == ("talk[2:4]", "talk[4:7]") and result.manifest.sizes == ("48x48",)
-    assert result.interval is not None and result.interval[0] <= result.value <= result.interval[1]
+    assert result.interval is not None and result.interval[0] <= (result.value or 0) <= result.interval[1]
     assert result == PSNR.measure([pair], Rules(clip_length=4)), "the same on every run"
 
 

@@ -15,6 +15,7 @@ from data.build import build_encoder, build_geometry
 from data.transforms import Box
 from models.build import build_generator
 from models.generator import CompositeGenerator
+from models.guided_motion import resolve_interpolation
 from options.cli import PRESETS, parse
 from options.config import GeneratorConfig, Interpolation, TestConfig, TrainConfig
 from util import checkpoint as checkpoints
@@ -86,7 +87,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         "may be given several times")  # fmt: skip
     parser.add_argument("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X",
                         help="of our own students (default: %(default)s, test.py's)")  # fmt: skip
-    parser.add_argument("--interpolation", choices=get_args(Interpolation), default=TestConfig.interpolation,
+    parser.add_argument("--interpolation", choices=get_args(Interpolation), default="dis",
                         help="motion compensation whose operations are estimated (default: %(default)s)")  # fmt: skip
 
 
@@ -183,7 +184,7 @@ class Cost(NamedTuple):
     """What drawing one frame costs; ``paper`` is how the published figures count this kind of generator."""
 
     size: tuple[int, int]
-    count: MacCount
+    macs: MacCount
     paper: int
     parameters: int
 
@@ -202,14 +203,15 @@ def measure(generator: CompositeGenerator, size: tuple[int, int]) -> Cost:
 def make_row(task: str, network: str, cost: Cost, *, share: float, interpolation: str, published: float | None) -> Row:
     """Spread what the key-frames cost over all frames."""
     height, width = cost.size
+    interpolation = resolve_interpolation(interpolation, kind=task)
     motion = motion_macs(interpolation, height=height, width=width, keyframe_share=share)
     return Row(
         task=task,
         network=network,
         size=f"{height}x{width}",
-        exact_gmacs=round(share * cost.count.exact / 1e9, 6),
+        exact_gmacs=round(share * cost.macs.exact / 1e9, 6),
         paper_gmacs=round(share * cost.paper / 1e9, 6),
-        batch_norm_gmacs=round(share * cost.count.batch_norm / 1e9, 6),
+        batch_norm_gmacs=round(share * cost.macs.batch_norm / 1e9, 6),
         motion_gmacs=None if motion is None else round(motion / 1e9, 6),
         params_m=round(cost.parameters / 1e6, 6),
         keyframe_share=round(share, 6),
