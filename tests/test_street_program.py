@@ -78,7 +78,7 @@ def test_labels_of_ones_own_need_their_file_only_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        (["--label_set", "cityscapes"], "--label_set cityscapes: expected one of cityscapes35"),
+        (["--label_set", "cityscapes"], "--label_set 'cityscapes': expected one of cityscapes35"),
         (["--label_set", "plain20", "--fg"], "--fg_labels"),
         (["--label_set", "plain20"], "00000.png: expected ids of the 20 labels"),
         (["--label_nc", "20"], "--label_nc 20: expected a channel for each of the 35 labels"),
