@@ -22,8 +22,7 @@ from util.benchmarks.protocol import Protocol, cut_clips, make_protocol, read_pr
 from util.device import choose_device
 from util.errors import UserError
 from util.evaluation import Take, summarise
-from util.metrics.build import METRICS, Sources, make_metric
-from util.metrics.lpips import BACKBONES
+from util.metrics.build import METRICS, Sources, add_weight_flags, make_metric
 from util.metrics.manifest import Result
 from util.metrics.measure import FrechetMetric, Metric, Rules
 from util.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos, pair_videos
@@ -121,11 +120,7 @@ def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> No
         "(median; default: %(default)s)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    add("--inception_weights", metavar="FILE", help="FID's Inception (default: torch's cache)")
-    add("--i3d_weights", metavar="FILE", help="I3D's rgb_imagenet.pt")
-    add("--lpips_net", choices=tuple(BACKBONES), default="alex", help="backbone of lpips (default: %(default)s)")
-    add("--lpips_backbone", metavar="FILE", help="its weights (default: torch's cache)")
-    add("--lpips_linear", metavar="FILE", help="the weights of its channels (default: those of the package lpips)")
+    add_weight_flags(parser)
     add("--poses", type=Path, metavar="DIR", help="OpenPose files found in frames/ of an earlier run: "
         "DIR/CONTESTANT/CLIP")  # fmt: skip
     add("--driven_poses", type=Path, metavar="DIR", help="those found in its frames/real: DIR/CLIP")

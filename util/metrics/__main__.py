@@ -10,8 +10,7 @@ from data.build import build_sequences
 from util import checkpoint as checkpoints
 from util.device import choose_device
 from util.errors import OneLineParser, UserError, run_program
-from util.metrics.build import METRICS, Sources, make_metric
-from util.metrics.lpips import BACKBONES
+from util.metrics.build import METRICS, Sources, add_weight_flags, make_metric
 from util.metrics.manifest import Result, table_warnings
 from util.metrics.measure import Metric, Rules
 from util.metrics.table import as_text, read_results, write_results
@@ -44,11 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         "bootstrap, and what fvd looks at (default: %(default)s)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    add("--inception_weights", metavar="FILE", help="FID's Inception (default: torch's cache)")
-    add("--i3d_weights", metavar="FILE", help="I3D's rgb_imagenet.pt")
-    add("--lpips_net", choices=tuple(BACKBONES), default="alex", help="backbone of lpips (default: %(default)s)")
-    add("--lpips_backbone", metavar="FILE", help="its weights (default: torch's cache)")
-    add("--lpips_linear", metavar="FILE", help="the weights of its channels (default: those of the package lpips)")
+    add_weight_flags(parser)
     add("--landmarks", type=Path, metavar="DIR", help="landmarks that drove the video, in pixels of its frames")
     add("--poses", type=Path, metavar="DIR", help="OpenPose files of the generated frames")
     add("--driven_poses", type=Path, metavar="DIR", help="OpenPose files that drove the video")

@@ -1,5 +1,6 @@
 """How does the name of a metric become the metric? The only place where names and weights' paths meet."""
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from util.metrics.flow_error import make_end_point_error
 from util.metrics.frames import psnr, ssim
 from util.metrics.fvd import make_fvd
 from util.metrics.landmarks import make_landmark_error
-from util.metrics.lpips import make_lpips
+from util.metrics.lpips import BACKBONES, make_lpips
 from util.metrics.measure import MeanOverFrames, Metric, over_frames
 from util.metrics.pose_error import make_keypoint_error, make_pose_drawing_error
 from util.metrics.temporal import make_flicker, make_warping_error
@@ -40,6 +41,16 @@ class Sources:
     poses: Path | None = None
     driven_poses: Path | None = None
     flows: Path | None = None
+
+
+def add_weight_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that say where the weights of metrics are; their names are those of ``Sources``."""
+    add = parser.add_argument
+    add("--inception_weights", metavar="FILE", help="FID's Inception (default: torch's cache)")
+    add("--i3d_weights", metavar="FILE", help="I3D's rgb_imagenet.pt")
+    add("--lpips_net", choices=tuple(BACKBONES), default="alex", help="backbone of lpips (default: %(default)s)")
+    add("--lpips_backbone", metavar="FILE", help="its weights (default: torch's cache)")
+    add("--lpips_linear", metavar="FILE", help="the weights of its channels (default: those of the package lpips)")
 
 
 def _lpips(sources: Sources, device: torch.device) -> Metric:
