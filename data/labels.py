@@ -111,12 +111,13 @@ def read_label_set(text: str) -> LabelSet:
     if text.startswith("["):
         return _parsed(text, where="--label_set")
     try:
-        return _parsed(Path(text).read_text(encoding="utf-8"), where=text)
-    except (OSError, UnicodeDecodeError) as error:
+        written = Path(text).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:  # not UTF-8, or no name that a file can have
         raise UserError(
             f"--label_set {text!r}: expected one of {', '.join(LABEL_SETS)}, plainN with N of 1 to {MOST_LABELS}, or a "
             f"JSON file of labels, but it cannot be read ({type(error).__name__})"
         ) from error
+    return _parsed(written, where=text)
 
 
 def settled(text: str) -> str:

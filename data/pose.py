@@ -1,7 +1,8 @@
 """How do an OpenPose file and a DensePose picture become the semantic frame of a body?
 
 Three channels of DensePose and three of OpenPose's skeleton, drawn as the published programs drew it. What a stroke
-does to the pixels below it was derived from golden drawings, and agrees with them to the pixel.
+does to the pixels below it was derived from golden drawings, and agrees with them to the pixel; ``_line`` says where
+not.
 """
 
 from functools import cache
@@ -120,7 +121,11 @@ def draw_person(person: np.ndarray, *, size: tuple[int, int], is_kept: np.ndarra
 
 
 def _line(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The pixels (x, y) of a line, int [N, 2]; as published, one for each whole pixel of its extent."""
+    """The pixels (x, y) of a line, int [N, 2]; as published, one for each whole pixel of its extent.
+
+    Published was a numeric fit, which lets a point on a whole pixel fall to the one before as SciPy's release has it;
+    here it stays.
+    """
     is_upright = abs(end[1] - start[1]) > abs(end[0] - start[0])
     (low, low_value), (high, high_value) = sorted(tuple(point[::-1] if is_upright else point) for point in (start, end))
     if high - low < 1:

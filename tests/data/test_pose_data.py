@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import data.pose
 from data.build import build_clips, build_sequences
 from data.clips import ClipRequest
 from data.images import write_picture
@@ -17,12 +18,14 @@ from data.openpose import (
     LEFT_HAND,
     MIDDLE_HIP,
     NECK,
+    NOSE,
+    RIGHT_HAND,
     is_seen,
     most_prominent,
     people_as_json,
     read_people,
 )
-from data.pose import BASIC_PARTS, NUM_DRAWN_PARTS, PoseEncoder, draw_person, shaken
+from data.pose import BASIC_PARTS, NUM_DRAWN_PARTS, STROKES, PoseEncoder, draw_person, shaken
 from data.transforms import Box, middle_half
 from options.config import DataConfig, ScheduleConfig
 from tests.golden import GOLDENS
@@ -82,12 +85,73 @@ def test_drawings_equal_the_published_ones(number: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(drawing, golden["drop0.05_removeface_seed4"])
 
 
-def test_a_point_on_a_whole_pixel_may_fall_to_the_one_before_in_the_published_fit(tmp_path: Path) -> None:
-    # its fingers lie on whole pixels, where the last bit of the published curve fit decides
+# Whole pixels that the published curve fit let fall to the one before: start and end of a finger's line, and the steps.
+# No rule stands behind them but the last bit of SciPy's solver: its releases 1.14 and 1.17 let different ones fall.
+FALLEN_PIXELS = {
+    (LEFT_HAND.start, 1, 2): [2],
+    (LEFT_HAND.start, 0, 5): [1, 2],
+    (LEFT_HAND.start, 9, 10): [2],
+    (LEFT_HAND.start, 10, 11): [0, 1],
+    (LEFT_HAND.start, 0, 13): [2],
+    (LEFT_HAND.start, 17, 18): [2],
+    (LEFT_HAND.start, 18, 19): [2],
+    (RIGHT_HAND.start, 1, 2): [2],
+    (RIGHT_HAND.start, 5, 6): [2],
+    (RIGHT_HAND.start, 0, 9): [0],
+    (RIGHT_HAND.start, 9, 10): [1, 2],
+    (RIGHT_HAND.start, 13, 14): [2],
+    (RIGHT_HAND.start, 17, 18): [2],
+}
+
+
+def let_pixels_fall(person: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw ``person``'s fingers with ``FALLEN_PIXELS``."""
+    fallen = {
+        (*person[hand + start, :2], *person[hand + end, :2]): steps
+        for (hand, start, end), steps in FALLEN_PIXELS.items()
+    }
+
+    def line_with_fallen_pixels(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        line = straight_line(start, end).copy()
+        is_upright = abs(end[1] - start[1]) > abs(end[0] - start[0])
+        line[fallen.get((*start, *end), []), 0 if is_upright else 1] -= 1
+        return line
+
+    straight_line = data.pose._line
+    monkeypatch.setattr(data.pose, "_line", line_with_fallen_pixels)
+
+
+def test_drawings_equal_the_published_ones_but_for_whole_pixels_that_fell_by_the_last_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # every point of the fingers of this person lies on a whole pixel; ours keep it, which no release of SciPy can shift
     person, golden = golden_person(0, tmp_path)
+    is_kept = np.random.RandomState(3).rand(NUM_DRAWN_PARTS) > 0.3
     np.testing.assert_array_equal(draw_person(person, size=SIZE, is_kept=BASIC_PARTS), golden["basic"])
-    differs = (draw_person(person, size=SIZE) != golden["full"]).any(axis=-1)
-    assert differs.sum() < 120 and not differs[:70].any() and not differs[90:].any()
+    let_pixels_fall(person, monkeypatch)
+    np.testing.assert_array_equal(draw_person(person, size=SIZE), golden["full"])
+    np.testing.assert_array_equal(draw_person(person, size=SIZE, is_kept=is_kept), golden["drop0.3_seed3"])
+
+
+def test_a_nose_that_was_not_seen_is_not_drawn_where_the_published_shaking_put_it_into_the_corner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # published: "not seen" is the position (0, 0), and shaken it is a position like any other, so that limbs run from
+    # the neck and the eyes to the corner of the frame. A fault: the intent, an uncertain head, wins
+    person, golden = golden_person(0, tmp_path)
+    rng = np.random.RandomState(4)
+    moved = shaken(person, heads=rng.randn(5, 2), face=rng.randn(2))
+    is_kept = rng.rand(NUM_DRAWN_PARTS) > 0.05
+    seen_nose = moved.copy()
+    seen_nose[NOSE, 2] = 1
+    has_nose = np.zeros(NUM_DRAWN_PARTS, np.bool_)
+    has_nose[[stroke.part for stroke in STROKES if NOSE in (stroke.start, stroke.end)]] = True
+    let_pixels_fall(person, monkeypatch)
+    published = draw_person(seen_nose, size=SIZE, is_kept=is_kept)
+    np.testing.assert_array_equal(published, golden["drop0.05_removeface_seed4"])
+    ours = draw_person(moved, size=SIZE, is_kept=is_kept)
+    np.testing.assert_array_equal(ours, draw_person(seen_nose, size=SIZE, is_kept=is_kept & ~has_nose))
+    assert published[:8, :8].any() and not ours[:8, :8].any()
 
 
 def test_drawing_outside_the_frame_stays_on_its_border() -> None:
