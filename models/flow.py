@@ -3,6 +3,7 @@
 import codecs
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -93,7 +94,7 @@ def confidence(target: Tensor, source: Tensor, flow: Tensor, *, threshold: float
     return (distance < threshold).to(target.dtype)
 
 
-class FlowNetwork(Frozen):
+class FlowNetwork(Frozen, ABC):
     """A trained network as a ``FlowEstimator``: frozen, without gradients, in 32 bits whatever autocast says."""
 
     def __init__(self, network: nn.Module, *, name: str) -> None:
@@ -108,9 +109,9 @@ class FlowNetwork(Frozen):
         with torch.no_grad(), torch.autocast(target.device.type, enabled=False):
             return self.estimate(target.float(), source.float()).to(target.dtype)
 
+    @abstractmethod
     def estimate(self, target: Tensor, source: Tensor) -> Tensor:
-        """The flow at the frames' size, from a network that may not take this size."""
-        raise NotImplementedError
+        """The flow [B, 2, H, W] at the frames' size, from a network that may not take this size."""
 
 
 class FlowNet2Estimator(FlowNetwork):
