@@ -1,40 +1,51 @@
 # Sourced by scripts/*/ablation.sh, after environment.sh.
 
-# ablate KIND TEACHER_PRESET SKD_PRESET TKD_PRESET [--quick] FLAG...: train with more and more of the method on the
-# sample of that kind, and compare. `--quick` takes a preset of seconds for everything. SEED=N trains with another seed,
-# in runs of its own. Further flags go to `benchmark.py ablation`.
+# ablate KIND [--quick] FLAG...: train with more and more of the method on the sample of that kind, and compare. The
+# flags of each stage are in the arrays TEACHER, SKD and TKD; `--quick` takes a preset of seconds for everything.
+# SEED=N trains with another seed, in runs of its own. Further flags go to `benchmark.py ablation`.
+#
+# What is compared is trained alike: the narrow generators take as many steps as the teacher, and the variants of a
+# stage as many as each other; a step has two clips, on one process or on two; the learning rate falls by steps, and
+# nothing ends by the clock, so that a busy machine trains nobody less.
 ablate() {
-    local kind=$1 teacher=$2 skd=$3 tkd=$4 run data=datasets/$1_sample seed=${SEED:-0} ngf
-    shift 4
+    local kind=$1 run data=datasets/$1_sample seed=${SEED:-0} ngf
+    shift
     run=${kind}_ablation
     if [ "${1:-}" = --quick ]; then
         shift
-        teacher=${kind}_quick skd=${kind}_quick tkd=${kind}_quick run=${kind}_quick_ablation
+        TEACHER=(--preset "${kind}_quick") run=${kind}_quick_ablation
+        SKD=("${TEACHER[@]}") TKD=("${TEACHER[@]}")
     fi
     run=${run}_seed$seed
-    export PYTHON
+    PROCESSES=${PROCESSES:-$(default_processes)}
+    if [ "$PROCESSES" -gt 2 ]; then
+        echo "PROCESSES=$PROCESSES: an ablation has two clips a step, expected 1 or 2" >&2
+        return 1
+    fi
+    export PYTHON PROCESSES
     "$PYTHON" -m data.samples "$kind" --out "$data"
 
     # train STAGE NAME FLAG...
     train() {
         local stage=$1 name=$2
         shift 2
-        bash "scripts/$kind/train_$stage.sh" --dataroot "$data" --seed "$seed" --name "${run}_$name" "$@"
+        bash "scripts/$kind/train_$stage.sh" --dataroot "$data" --seed "$seed" --name "${run}_$name" "$@" \
+            --batchSize $((2 / PROCESSES)) --max_minutes 0
     }
-    train teacher teacher --preset "$teacher"
+    train teacher teacher "${TEACHER[@]}"
     local from_teacher=(--teacher "checkpoints/${run}_teacher" --init "checkpoints/${run}_teacher")
     local from_skd=(--teacher "checkpoints/${run}_teacher" --init "checkpoints/${run}_skd")
-    train skd no_kd --preset "$skd" "${from_teacher[@]}" --lambda_kd 0
-    train skd skd --preset "$skd" "${from_teacher[@]}"
+    train skd no_kd "${SKD[@]}" "${from_teacher[@]}" --lambda_kd 0
+    train skd skd "${SKD[@]}" "${from_teacher[@]}"
     # the same steps on key-frames without the rows of temporal distillation: what is due to training on alone
-    train tkd keyframes --preset "$tkd" "${from_skd[@]}" --lambda_kd_local 0 --lambda_kd_global 0
-    train tkd tkd --preset "$tkd" "${from_skd[@]}"
+    train tkd keyframes "${TKD[@]}" "${from_skd[@]}" --lambda_kd_local 0 --lambda_kd_global 0
+    train tkd tkd "${TKD[@]}" "${from_skd[@]}"
     # plain generators of equal cost: of the student on every frame, and of the part-time student
     local share baselines=()
     for share in 1 0.3; do
         ngf=$("$PYTHON" benchmark.py width --checkpoint "checkpoints/${run}_teacher" \
             --target "checkpoints/${run}_skd" --keyframe_share "$share")
-        train teacher "ngf$ngf" --preset "$teacher" --ngf "$ngf"
+        train teacher "ngf$ngf" "${TEACHER[@]}" --ngf "$ngf"
         # both may be nearest to the same width
         [[ " ${baselines[*]-} " == *"_ngf$ngf "* ]] || baselines+=(--baseline "checkpoints/${run}_ngf$ngf")
     done

@@ -5,9 +5,7 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 install requirements.txt
 export PYTHON
-# on small frames two processes do more than two threads of one
-one_or_two='import os, torch; print(1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1))'
-PROCESSES=${PROCESSES:-$("$PYTHON" -c "$one_or_two")}
+PROCESSES=${PROCESSES:-$(default_processes)}
 export PROCESSES
 
 data=datasets/face_sample

@@ -18,6 +18,12 @@ train() {
     "$PYTHON" "${program[@]}" "$@"
 }
 
+# default_processes: prints 1 for a GPU, else one a core, two at most: on small frames two processes do more than two
+# threads of one.
+default_processes() {
+    "$PYTHON" -c 'import os, torch; print(1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1))'
+}
+
 # install FILE...: make the environment and install these requirement files; nothing to do when they have not changed.
 install() {
     local stamp

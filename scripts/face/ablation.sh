@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Which part of the method earns what? Trains a teacher, students with more and more of the method, and narrower
 # generators of equal cost, on the sample face; then compares them: results/face_ablation_seed0/index.html.
-#   bash scripts/face/ablation.sh               (the demo's presets)
+#   bash scripts/face/ablation.sh               (the demo's presets for fixed numbers of steps: about 35 minutes on 2 cores)
 #   bash scripts/face/ablation.sh --quick       (a preset of seconds: shows that it works, not what is better)
 #   SEED=1 bash scripts/face/ablation.sh        (another seed; bring seeds together with benchmark.py table --merge)
 # Further flags go to benchmark.py ablation. What was trained is not trained again.
 set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 source scripts/ablation.sh
-ablate face face_demo_teacher face_demo_skd face_demo_tkd "$@"
+# 216, 96 and 144 steps
+TEACHER=(--preset face_demo_teacher --niter 5 --niter_decay 7 --steps_per_epoch 18)
+SKD=(--preset face_demo_skd --niter 3 --niter_decay 5 --steps_per_epoch 12)
+TKD=(--preset face_demo_tkd --niter 3 --niter_decay 3 --steps_per_epoch 24)
+ablate face "$@"
