@@ -4,7 +4,8 @@ Teacher and spatially low-demand student are two configurations of one class.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ from models.blocks import conv7, decode, encode, initialise, make_norm, require_
 from models.warp import warp
 
 FLOW_SCALE = 20.0  # the flow head's output of 1 means so many pixels
+_FIRST = slice(2)  # of an encoder: the padding and the convolution that read its input
+_REST = slice(2, None)
 
 
 class GeneratorFeatures(NamedTuple):
@@ -151,17 +154,39 @@ class CompositeGenerator(nn.Module):
             ValueError: for a wrong number of channels, a size that cannot be halved, or a missing mask.
         """
         self._check(semantic, previous)
-        height, width = semantic.shape[-2:]
-        seen, remembered = semantic, previous
-        if self.low_demand:
-            seen, remembered = (
-                F.interpolate(x, size=(height // 2, width // 2), mode="bilinear", align_corners=False)
-                for x in (semantic, previous)
-            )
+        return self.draw(self.read(semantic), previous, foreground_mask=foreground_mask, raw_only=raw_only)
+
+    @property
+    def readers(self) -> list[nn.Sequential]:
+        """The encoders that read the semantic frames: of the image, and of the foreground if it has a branch."""
+        return [self.model_down_seg, self.indv_down] if self.has_foreground else [self.model_down_seg]
+
+    def read(self, semantic: Tensor) -> list[Tensor]:
+        """What the first convolution of each of ``readers`` makes of the semantic frames; ``draw`` does the rest."""
+        seen = self.shrink(semantic)
+        return [cast(Tensor, encoder[_FIRST](seen)) for encoder in self.readers]
+
+    def shrink(self, frames: Tensor) -> Tensor:
+        """Frames as the encoders see them: at half resolution when ``low_demand``, else as they are."""
+        if not self.low_demand:
+            return frames
+        height, width = frames.shape[-2:]
+        return F.interpolate(frames, size=(height // 2, width // 2), mode="bilinear", align_corners=False)
+
+    def draw(
+        self,
+        read: Sequence[Tensor],
+        previous: Tensor,
+        *,
+        foreground_mask: Tensor | None = None,
+        raw_only: bool = False,
+    ) -> GeneratorOutput:
+        """Generate one frame per batch item from what ``read`` gave; the rest as in ``forward``."""
+        height, width = previous.shape[-2:]
         # a half-size that is not a multiple comes back larger; the surplus is at the bottom and right,
         # so that cropping it leaves every pixel in its place
         visible = (..., slice(height), slice(width))
-        encoded = self.model_down_seg(seen) + self.model_down_img(remembered)
+        encoded = self.model_down_seg[_REST](read[0]) + self.model_down_img(self.shrink(previous))
         image_features = self.model_up_img(self.model_res_img(encoded))[visible]
         raw = self.model_final_img(image_features)
         final, flow, weight, flow_features, foreground_features = raw, None, None, None, None
@@ -171,7 +196,7 @@ class CompositeGenerator(nn.Module):
             weight = self.model_final_w(flow_features)
             final = blend(raw, previous[:, -self.image_channels :], flow, weight, align_corners=self.align_corners)
         if self.has_foreground:
-            foreground_features = self.indv_up(self.indv_res(self.indv_down(seen)))[visible]
+            foreground_features = self.indv_up(self.indv_res(self.indv_down[_REST](read[1])))[visible]
             mask = require_mask(foreground_mask, raw)
             foreground = self.indv_final(foreground_features)
             final, raw = paste(foreground, final, mask), paste(foreground, raw, mask)

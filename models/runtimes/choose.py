@@ -8,9 +8,10 @@ import torch
 from models.coarse_to_fine import VideoGenerator
 from models.runtimes.engines import Runtime, load_runtime, onnx_runtime, openvino_runtime
 from models.runtimes.fold import has_fixed_statistics
-from models.runtimes.graph import frame_graph, to_onnx
+from models.runtimes.graph import DrawingGraph, frame_graph, to_onnx
 from models.runtimes.in_torch import TorchRuntime
 from models.runtimes.precision import choose_precision
+from models.runtimes.tables import table_reader
 from util.errors import UserError
 from util.optional import is_installed
 
@@ -77,8 +78,11 @@ def make_runtime(generator: VideoGenerator, *, name: str, precision: str, device
         if not is_fixed:
             described += ", norms not folded: the model normalises by batch statistics"
         return Choice(TorchRuntime(generator, device=device, dtype=dtype, is_compiled=chosen == "compile"), described)
-    model = to_onnx(frame_graph(generator))
-    return Choice(openvino_runtime(model) if chosen == "openvino" else onnx_runtime(model), described)
+    graph = frame_graph(generator)
+    open_graph = openvino_runtime if chosen == "openvino" else onnx_runtime
+    reader = table_reader(graph.generator)
+    model = to_onnx(graph if reader is None else DrawingGraph(reader.generator))
+    return Choice(open_graph(model, reader=reader), described)
 
 
 def read_runtime(path: str) -> Choice:

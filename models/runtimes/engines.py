@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from models.generator import GeneratorOutput
-from models.runtimes.graph import INPUTS, OUTPUTS, named_output
+from models.runtimes.graph import INPUTS, OUTPUTS, READ, named_output
+from models.runtimes.tables import TableReader
 from util.errors import UserError
 from util.optional import require
 
@@ -31,15 +32,19 @@ class Runtime(Protocol):
 class GraphRuntime:
     """Draws frames with a graph that another program runs on the CPU."""
 
-    def __init__(self, run: Run, *, channels: Mapping[str, int | None], origin: str) -> None:
+    def __init__(
+        self, run: Run, *, channels: Mapping[str, int | None], origin: str, reader: TableReader | None = None
+    ) -> None:
         """Wrap ``run``.
 
         Args:
-            run: contiguous float32 tensors on the CPU, in the order of ``INPUTS`` -> outputs by name.
+            run: contiguous float32 tensors on the CPU, in the order of the graph's inputs -> outputs by name.
             channels: of every input, by name; None where the program does not tell.
             origin: what is run, named in errors.
+            reader: reads the semantic frames for a ``DrawingGraph``; None: the graph reads them itself.
         """
         self.run = run
+        self.reader = reader
         self.channels = dict(channels)
         self.origin = origin
 
@@ -51,7 +56,8 @@ class GraphRuntime:
         Raises:
             UserError: the graph was made for another kind of input.
         """
-        given = {"semantic": semantic, "previous": previous}
+        given = {"semantic": semantic} if self.reader is None else dict(zip(READ, self.reader(semantic), strict=False))
+        given["previous"] = previous
         if "foreground_mask" in self.channels:
             if foreground_mask is None:
                 raise ValueError("expected foreground_mask, got none")
@@ -66,11 +72,12 @@ class GraphRuntime:
         return named_output({name: one.to(semantic.device) for name, one in outputs.items()}, raw_only=raw_only)
 
 
-def onnx_runtime(model: bytes | Path) -> GraphRuntime:
+def onnx_runtime(model: bytes | Path, *, reader: TableReader | None = None) -> GraphRuntime:
     """ONNX Runtime on the CPU, with as many threads as PyTorch has.
 
     Args:
         model: an ONNX model or its file.
+        reader: see ``GraphRuntime``.
 
     Raises:
         UserError: the package is missing, or the file is no model of ours.
@@ -89,14 +96,15 @@ def onnx_runtime(model: bytes | Path) -> GraphRuntime:
         return {one.name: torch.from_numpy(value) for one, value in zip(session.get_outputs(), found, strict=True)}
 
     channels = {one.name: one.shape[1] for one in session.get_inputs()}
-    return GraphRuntime(run, channels=channels, origin=_called(model))
+    return GraphRuntime(run, channels=channels, origin=_called(model), reader=reader)
 
 
-def openvino_runtime(model: bytes | Path) -> GraphRuntime:
+def openvino_runtime(model: bytes | Path, *, reader: TableReader | None = None) -> GraphRuntime:
     """OpenVINO on the CPU in 32 bits, compiled anew for every size of frames, with as many threads as PyTorch has.
 
     Args:
         model: an ONNX model, or the file of one, or an OpenVINO ``.xml``.
+        reader: see ``GraphRuntime``.
 
     Raises:
         UserError: the package is missing, or the file is no model of ours.
@@ -123,8 +131,9 @@ def openvino_runtime(model: bytes | Path) -> GraphRuntime:
         # by place: OpenVINO gives a tensor many names
         return dict(zip(OUTPUTS, map(torch.from_numpy, found.values()), strict=False))
 
-    channels = {name: one.partial_shape[1].get_length() for name, one in zip(INPUTS, read.inputs, strict=False)}
-    return GraphRuntime(run, channels=channels, origin=_called(model))
+    names = INPUTS if reader is None else (*READ[: len(reader.outputs)], *INPUTS[1:])
+    channels = {name: one.partial_shape[1].get_length() for name, one in zip(names, read.inputs, strict=False)}
+    return GraphRuntime(run, channels=channels, origin=_called(model), reader=reader)
 
 
 def torchscript_runtime(path: Path) -> GraphRuntime:

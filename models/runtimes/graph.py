@@ -17,6 +17,7 @@ from util.files import written_beside
 from util.optional import require
 
 INPUTS = ("semantic", "previous", "foreground_mask")
+READ = ("read", "read_foreground")  # in place of "semantic" where it is read outside the graph
 OUTPUTS = ("final", "raw", "flow", "weight")
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".pt"}
 _OPSET = 17
@@ -39,7 +40,43 @@ class FrameGraph(nn.Module):
     def forward(self, semantic: Tensor, previous: Tensor, foreground_mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """Draw a frame; shapes as in ``CompositeGenerator.forward``."""
         output = self.generator(semantic, previous, foreground_mask=foreground_mask)
-        return tuple(tensor for tensor in output[: len(OUTPUTS)] if tensor is not None)
+        return _outputs(output)
+
+    def example_inputs(self, *, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        """See the function ``example_inputs``."""
+        return example_inputs(self.generator, size=size)
+
+
+class DrawingGraph(nn.Module):
+    """``FrameGraph`` without its beginning: what ``CompositeGenerator.draw`` makes of what was read."""
+
+    def __init__(self, generator: CompositeGenerator) -> None:
+        """Wrap ``generator``."""
+        super().__init__()
+        self.generator = generator
+        whole = FrameGraph(generator)
+        self.num_read = len(generator.readers)
+        self.input_names = [*READ[: self.num_read], *whole.input_names[1:]]
+        self.output_names = whole.output_names
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Draw a frame; inputs are those of ``input_names``."""
+        previous, *mask = inputs[self.num_read :]
+        output = self.generator.draw(inputs[: self.num_read], previous, foreground_mask=mask[0] if mask else None)
+        return _outputs(output)
+
+    def example_inputs(self, *, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        """See the function ``example_inputs``."""
+        semantic, *others = example_inputs(self.generator, size=size)
+        return (*self.generator.read(semantic), *others)
+
+
+Graph = FrameGraph | DrawingGraph
+
+
+def _outputs(output: GeneratorOutput) -> tuple[Tensor, ...]:
+    known = (output.final, output.raw, output.flow, output.weight)
+    return tuple(tensor for tensor in known if tensor is not None)
 
 
 def named_output(outputs: Mapping[str, Tensor], *, raw_only: bool) -> GeneratorOutput:
@@ -95,7 +132,7 @@ def frame_graph(generator: VideoGenerator) -> FrameGraph:
     return FrameGraph(widen_heads(fold_norms(generator).cpu().float())).eval()
 
 
-def to_onnx(graph: FrameGraph) -> bytes:
+def to_onnx(graph: Graph) -> bytes:
     """An ONNX model (opset 17) with free height and width.
 
     Raises:
@@ -109,7 +146,7 @@ def to_onnx(graph: FrameGraph) -> bytes:
         try:
             torch.onnx.export(
                 graph,
-                example_inputs(graph.generator, size=smallest_size(graph.generator)),
+                graph.example_inputs(size=smallest_size(graph.generator)),
                 buffer,  # type: ignore[arg-type]
                 dynamo=False,
                 opset_version=_OPSET,

@@ -11,6 +11,7 @@ from models.runtimes.fold import fold_norms
 from models.runtimes.graph import FrameGraph, named_output
 from models.runtimes.heads import widen_heads
 from models.runtimes.precision import lower_precision
+from models.runtimes.tables import table_reader
 
 Function = Callable[..., tuple[Tensor, ...]]
 
@@ -37,11 +38,17 @@ class TorchRuntime:
         self.graph = FrameGraph(self.generator).eval()
         self.replays: dict[tuple[torch.Size, ...], CudaGraph] = {}
         self.compiled: Function | None = torch.compile(self.graph) if is_compiled else None
+        is_plain = device.type == "cpu" and dtype == torch.float32 and not is_compiled
+        self.reader = table_reader(self.generator) if is_plain else None
 
     def __call__(
         self, semantic: Tensor, previous: Tensor, *, foreground_mask: Tensor | None = None, raw_only: bool = False
     ) -> GeneratorOutput:
         """See ``CompositeGenerator.forward``."""
+        if self.reader is not None:
+            previous = previous.contiguous(memory_format=torch.channels_last)
+            draw = self.reader.generator.draw
+            return draw(self.reader(semantic), previous, foreground_mask=foreground_mask, raw_only=raw_only)
         if raw_only and self.compiled is None:  # without the flow branch; once a video, so it is not recorded
             return self.generator(semantic, previous, foreground_mask=foreground_mask, raw_only=True)
         inputs = [semantic, previous]
