@@ -8,12 +8,13 @@ import numpy as np
 from torch import Tensor
 
 from data.clips import Clip
+from models.assembly import assemble
 from models.guard import Collapse
 from models.losses import LossTable
 from models.plan import print_plan
 from models.rollout import Rollout
 from models.stages.base import Lesson
-from models.training import Training, assemble, clip_loader, fix_coarse_scales, next_clip, recalibrate
+from models.training import Training, clip_loader, fix_coarse_scales, next_clip, recalibrate
 from models.validation import METRIC, Validation
 from options.cli import parse
 from options.config import TrainConfig
@@ -57,7 +58,8 @@ def learn(training: Training, lesson: Lesson, *, share: float) -> tuple[Rollout,
     training.scaler.scale(rows.total() * share).backward()
     with training.autocast():
         verdicts = learners["critics"].loss(lambda: stage.critic_losses(lesson, rollout))
-    training.scaler.scale(verdicts.total() * share).backward()
+    # nothing is done with the gradient of the drawn frames that the critics looked at
+    training.scaler.scale(verdicts.total() * share).backward(inputs=list(stage.critics.parameters()))
     return rollout, rows.detached() | verdicts.detached()
 
 

@@ -15,19 +15,20 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from data.build import build_clips, build_encoder
 from data.clips import Clip
+from models.assembly import build_schedule
 from models.build import build_generator, build_stage
 from models.coarse_to_fine import VideoGenerator
+from models.settle import settle_generator
 from models.stages.base import Stage
-from models.training import build_schedule, settle_generator
 from options.config import TrainConfig
 from util import checkpoint as checkpoints
 from util.allocations import AllocationCounter
 from util.device import choose_device
 
 GB = 1e9
-# a CUDA context, and what cuDNN and the caching allocator take beyond the tensors
-CUDA_CONTEXT = 0.6 * GB
-CUDA_SURPLUS = 0.15
+# What a process takes beyond its tensors, by device: once, and as a share of them. CUDA: the context; workspaces, the
+# caching allocator. CPU (resident memory, measured): Python and its libraries; tensors reordered for convolutions
+RUNTIME = {"cuda": (0.6 * GB, 0.15), "cpu": (0.76 * GB, 0.25)}
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _learn_hardest_lesson(config: TrainConfig, scene: Scene, stage: Stage) -> No
     rows.total().backward()
     with torch.autocast("cpu", dtype=dtype, enabled=config.run.amp != "off"):
         verdicts = stage.critic_losses(lesson, rollout)
-    verdicts.total().backward()
+    verdicts.total().backward(inputs=list(stage.critics.parameters()))
 
 
 def estimate(config: TrainConfig, scene: Scene) -> Estimate:
@@ -208,8 +209,9 @@ def reductions(config: TrainConfig) -> Iterator[tuple[str, Callable[[TrainConfig
 
 
 def on_device(found: Estimate, device: torch.device) -> float:
-    """Bytes with what the device takes for itself."""
-    return found.total * (1 + CUDA_SURPLUS) + CUDA_CONTEXT if device.type == "cuda" else float(found.total)
+    """Bytes of one process with what it takes beyond its tensors."""
+    once, share = RUNTIME.get(device.type, RUNTIME["cpu"])
+    return found.total * (1 + share) + once
 
 
 def memory_of(device: torch.device) -> int:
@@ -239,8 +241,7 @@ def make_plan(config: TrainConfig) -> list[str]:
         ("one lesson at its peak", found.lesson),
     ]
     lines += [f"{what:<28}{size / GB:9.3f} GB" for what, size in rows]
-    if device.type == "cuda":
-        lines.append(f"{'the device for itself, about':<28}{(on_device(found, device) - found.total) / GB:9.3f} GB")
+    lines.append(f"{'beyond tensors, about':<28}{(on_device(found, device) - found.total) / GB:9.3f} GB")
     lines.append(f"{'--stage ' + config.run.stage + ' in all':<28}{on_device(found, device) / GB:9.3f} GB")
     batch = _change(config, "schedule", batchSize=config.schedule.batchSize + 1)
     for what, changed in (("a clip more in a batch", batch), ("a frame more in a lesson", _frames_once_more(config))):

@@ -1,5 +1,6 @@
 """What does a generator draw when it is fed its own frames? The autoregressive unroll."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,11 @@ class Rollout:
     def previous(self) -> Tensor:
         """The frame before each generated one, [B, T - num_given, 3, H, W]."""
         return self.image[:, self.num_given - 1 : -1]
+
+    def copied(self) -> "Rollout":
+        """The same images as leaves of another graph, which ends at them and not at the generator's weights."""
+        image, raw = (frames.detach().requires_grad_() for frames in (self.image, self.raw))
+        return dataclasses.replace(self, image=image, raw=raw)
 
 
 def unroll(

@@ -5,20 +5,23 @@ a few steps: Adam makes steps of one size from gradients that are zero but for r
 has a gradient that jumps. In double precision rounding stays below Adam's epsilon, and equal trainings stay equal.
 """
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 import train
 from data.clips import Clip
-from models import training as room
+from models import assembly
 from models.stages.base import Stage
+from models.training import Training
 
 
 def compute_in_double(change: Callable[[Any, str, Any], None]) -> None:
     """Make trainings compute in double precision; ``change`` is ``setattr`` or a monkeypatch's."""
-    build_stage, ready = room.build_stage, room.Training.ready
+    build_stage, ready = assembly.build_stage, Training.ready
 
     def build(*args: Any, **kwargs: Any) -> tuple[Stage, list[str]]:
         stage, described = build_stage(*args, **kwargs)
@@ -26,15 +29,17 @@ def compute_in_double(change: Callable[[Any, str, Any], None]) -> None:
         stage.critics.double()
         return stage, described
 
-    def as_double(training: room.Training, clip: Clip) -> Clip:
+    def as_double(training: Training, clip: Clip) -> Clip:
         return ready(training, clip)._with(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
 
     # losses are summed in single precision otherwise
     change(torch.Tensor, "float", torch.Tensor.double)
-    change(room, "build_stage", build)
-    change(room.Training, "ready", as_double)
+    change(assembly, "build_stage", build)
+    change(Training, "ready", as_double)
 
 
 if __name__ == "__main__":
+    if folder := os.environ.get("WRITE_PROCESS_IDS_TO"):
+        (Path(folder) / str(os.getpid())).touch()
     compute_in_double(setattr)
     train.run_program(train.main, debug=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,11 @@ def test_another_number_of_clips_a_step_is_refused(data: Path, together: Path) -
 
 
 @pytest.mark.slow
-def test_two_processes_killed_and_resumed_by_one_have_the_loss_curve_of_one(data: Path, together: Path) -> None:
+def test_two_processes_killed_and_resumed_by_one_have_the_loss_curve_of_one(
+    data: Path, together: Path, tmp_path: Path
+) -> None:
     arguments = [*TINY, *SMALL, "--dataroot", str(data), "--checkpoints_dir", str(together), "--name", "two"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": "."}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ".", "WRITE_PROCESS_IDS_TO": str(tmp_path)}
     process = subprocess.Popen(
         [*TORCHRUN, "tests/double_training.py", *arguments],
         env=environment,
@@ -102,8 +105,10 @@ def test_two_processes_killed_and_resumed_by_one_have_the_loss_curve_of_one(data
                 break
             time.sleep(0.01)
     finally:
-        # torchrun and both of its processes, in whatever they do
-        os.killpg(process.pid, signal.SIGKILL)
+        # both processes in whatever they do, and torchrun, which gives each a session of its own
+        for number in [*(int(one.name) for one in tmp_path.iterdir()), process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         process.wait()
     saved = checkpoints.load(folder, flag="--resume")
     assert 3 <= saved.step < 6

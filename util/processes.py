@@ -53,9 +53,7 @@ class Processes:
                 f"torchrun --nproc_per_node: expected at most {torch.cuda.device_count()} processes on this machine, "
                 f"one a GPU, found process {self.local_rank + 1}"
             )
-        device = torch.device("cuda", self.local_rank)
-        torch.cuda.set_device(device)
-        return device
+        return torch.device("cuda", self.local_rank)
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of ``values`` over all processes; a new tensor."""
@@ -131,7 +129,7 @@ def joined(device: str) -> Iterator[Processes]:
     uses_cuda = torch.cuda.is_available() and device not in ("cpu", "-1", "mps")
     processes = Processes(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
     if uses_cuda and processes.local_rank < torch.cuda.device_count():
-        torch.cuda.set_device(processes.local_rank)
+        torch.cuda.set_device(processes.local_rank)  # what NCCL talks through, and what "cuda" means from here on
     distributed.init_process_group("nccl" if uses_cuda else "gloo", timeout=PATIENCE)
     try:
         yield processes

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor, nn
 from data.clips import Clip
 from models.features import PerceptualLoss
 from models.flow import FlowEstimator, confidence
-from models.losses import CriticOutput, LossTable, feature_matching, l1, multiscale_adversarial
+from models.losses import LossTable, feature_matching, l1, multiscale_adversarial
 from models.rollout import Rollout
 from models.stages.face import FaceFinder, FaceRegion
+from models.stages.verdicts import Exhibit, Verdict, ask, relayed
 
 
 class RealMotion:
@@ -59,8 +59,7 @@ class Lesson:
         first_is_raw: nothing was given, so that the frame to draw has nothing to warp.
         num_void: leading frames of ``given`` that are no images.
         start: position of the clip's first frame in the episode.
-        verdicts: what the critics said of the real frames. The critics change only after the generator, so that both
-            learn from the same ones.
+        verdicts: what the critics said. They change only after the generator, so that both learn from the same.
     """
 
     clip: Clip
@@ -72,7 +71,7 @@ class Lesson:
     first_is_raw: bool
     num_void: int
     start: int = 0
-    verdicts: dict[str, CriticOutput] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
 
     @property
     def num_given(self) -> int:
@@ -167,17 +166,6 @@ def row_name(critic: str) -> str:
     return {"image": "", "face": "_f"}.get(critic, critic.replace("temporal_", "_T"))
 
 
-@contextmanager
-def _gradients_reach(module: nn.Module, wanted: bool) -> Iterator[None]:
-    """Whether graphs built in the block reach the weights of ``module``."""
-    before = next(module.parameters()).requires_grad
-    module.requires_grad_(wanted)
-    try:
-        yield
-    finally:
-        module.requires_grad_(before)
-
-
 class Stage(ABC):
     """One of the trainings: what rolls, and which rows the loss tables have."""
 
@@ -241,30 +229,41 @@ class Stage(ABC):
 
     def generator_losses(self, lesson: Lesson, rollout: Rollout) -> LossTable:
         """The rows that the generator minimises. The critics only judge: no gradient reaches their weights."""
-        table = LossTable()
-        with _gradients_reach(self.critics, False):
-            self._add_generator_rows(table, lesson, rollout)
+        shown = rollout.copied()
+        lesson.verdicts = ask(self.critics, self._exhibits(lesson, shown))
+        judged = LossTable()
+        for verdict in lesson.verdicts:
+            self._add_adversarial_rows(judged, verdict)
+        table = relayed(judged, shown=(shown.image, shown.raw), drawn=(rollout.image, rollout.raw))
+        self._add_generator_rows(table, lesson, rollout)
         return table
 
     def critic_losses(self, lesson: Lesson, rollout: Rollout) -> LossTable:
-        """The rows that the critics minimise; no gradient reaches the generator."""
+        """The rows that the critics minimise; no gradient reaches the generator.
+
+        What they told the generator in this lesson is not asked again.
+        """
         table = LossTable()
-        self._add_critic_rows(table, lesson, rollout)
+        for verdict in lesson.verdicts or ask(self.critics, self._exhibits(lesson, rollout.copied())):
+            self._add_verdict_rows(table, verdict)
         return table
 
-    def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
-        real = lesson.real.flatten(0, 1)
-        drawn = self._drawn(rollout)
-        judged = self._judged(drawn)
-        for image in judged:
-            self._add_adversarial_rows(table, "image", lesson, *self._with_semantics(lesson, image, real))
-        for image in drawn:
-            table.add("G_pixel", l1(image, real), weight=self.weights.pixel)
-        if self.perceptual is not None:
-            self._add_perceptual_rows(table, self.perceptual, lesson, judged)
+    def _exhibits(self, lesson: Lesson, rollout: Rollout) -> Iterator[Exhibit]:
+        """What the critics judge."""
+        real = self._with_semantics(lesson, lesson.real.flatten(0, 1))
+        for image in self._judged(self._drawn(rollout)):
+            yield Exhibit("image", self._with_semantics(lesson, image), real)
         faces = self._faces(lesson, rollout)
         if faces is not None:
-            self._add_adversarial_rows(table, "face", lesson, *faces, weight=self.weights.face)
+            yield Exhibit("face", *faces, weight=self.weights.face)
+
+    def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
+        """The rows that need no critic."""
+        drawn = self._drawn(rollout)
+        for image in drawn:
+            table.add("G_pixel", l1(image, lesson.real.flatten(0, 1)), weight=self.weights.pixel)
+        if self.perceptual is not None:
+            self._add_perceptual_rows(table, self.perceptual, lesson, self._judged(drawn))
 
     def _add_perceptual_rows(
         self, table: LossTable, perceptual: PerceptualLoss, lesson: Lesson, judged: list[Tensor]
@@ -277,15 +276,6 @@ class Stage(ABC):
         wanted = [one.repeat(len(judged), 1, 1, 1) for one in perceptual.features(lesson.real.flatten(0, 1))]
         table.add("G_VGG", perceptual.between(features, wanted) * len(judged), weight=self.weights.perceptual)
         return [one[: len(judged[0])] for one in features]
-
-    def _add_critic_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
-        real = lesson.real.flatten(0, 1)
-        for image in self._judged(self._drawn(rollout)):
-            self._add_verdict_rows(table, "image", lesson, *self._with_semantics(lesson, image.detach(), real))
-        faces = self._faces(lesson, rollout)
-        if faces is not None:
-            fake, real = faces
-            self._add_verdict_rows(table, "face", lesson, fake.detach(), real)
 
     def _judged(self, drawn: list[Tensor]) -> list[Tensor]:
         """What critics and perceptual features see: everything drawn, or the final images alone."""
@@ -316,32 +306,22 @@ class Stage(ABC):
         return torch.cat([semantic, fake], dim=1), torch.cat([semantic, real], dim=1)
 
     @staticmethod
-    def _with_semantics(lesson: Lesson, *images: Tensor) -> list[Tensor]:
-        """Each batch of images [B * T, 3, H, W] beside the semantic frames that they were drawn from."""
-        semantic = lesson.clip.semantic[:, lesson.num_given :].flatten(0, 1)
-        return [torch.cat([semantic, image], dim=1) for image in images]
+    def _with_semantics(lesson: Lesson, images: Tensor) -> Tensor:
+        """Images [B * T, 3, H, W] beside the semantic frames that they were drawn from."""
+        return torch.cat([lesson.clip.semantic[:, lesson.num_given :].flatten(0, 1), images], dim=1)
 
-    def _real_verdict(self, critic: str, lesson: Lesson, real: Tensor) -> CriticOutput:
-        if critic not in lesson.verdicts:
-            with _gradients_reach(self.critics[critic], True):
-                lesson.verdicts[critic] = self.critics[critic](real)
-        return lesson.verdicts[critic]
-
-    def _add_adversarial_rows(
-        self, table: LossTable, critic: str, lesson: Lesson, fake: Tensor, real: Tensor, *, weight: float = 1.0
-    ) -> None:
-        judged = self.critics[critic](fake)
-        name = row_name(critic)
-        loss = multiscale_adversarial(judged, is_real=True, mode=self.gan_mode, for_critic=False)
-        table.add(f"G{name}_GAN", loss, weight=weight)
+    def _add_adversarial_rows(self, table: LossTable, verdict: Verdict) -> None:
+        """What the generator makes of a verdict."""
+        name = row_name(verdict.critic)
+        loss = multiscale_adversarial(verdict.fake, is_real=True, mode=self.gan_mode, for_critic=False)
+        table.add(f"G{name}_GAN", loss, weight=verdict.weight)
         if self.weights.features > 0:
-            wanted = self._real_verdict(critic, lesson, real)
-            distance = feature_matching(judged, wanted)
-            table.add(f"G{name}_GAN_Feat", distance, weight=self.weights.features * weight)
+            distance = feature_matching(verdict.fake, verdict.real)
+            table.add(f"G{name}_GAN_Feat", distance, weight=self.weights.features * verdict.weight)
 
-    def _add_verdict_rows(self, table: LossTable, critic: str, lesson: Lesson, fake: Tensor, real: Tensor) -> None:
-        verdicts = {"fake": self.critics[critic](fake), "real": self._real_verdict(critic, lesson, real)}
-        name = row_name(critic)
-        for kind, judged in verdicts.items():
+    def _add_verdict_rows(self, table: LossTable, verdict: Verdict) -> None:
+        """What the critic makes of it."""
+        name = row_name(verdict.critic)
+        for kind, judged in (("fake", verdict.fake), ("real", verdict.real)):
             loss = multiscale_adversarial(judged, is_real=kind == "real", mode=self.gan_mode, for_critic=True)
             table.add(f"D{name}_{kind}", loss, weight=0.5)

@@ -1,5 +1,6 @@
 """How does the vid2vid teacher learn? Every frame of a clip rolls; images, motion and time are judged."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from data.clips import Clip
 from models.losses import LossTable, masked_l1
 from models.rollout import Rollout, unroll
 from models.stages.base import Episode, Lesson, Stage
+from models.stages.verdicts import Exhibit
 from models.warp import warp
 
 FLOW_SCALE = 20.0  # temporal critics see flow in units of 20 pixels
@@ -91,21 +93,16 @@ class Teacher(Stage):
             first_is_raw=lesson.first_is_raw,
         )
 
+    def _exhibits(self, lesson: Lesson, rollout: Rollout) -> Iterator[Exhibit]:
+        yield from super()._exhibits(lesson, rollout)
+        for scale, distance in enumerate(self.temporal_scales):
+            windows = self._windows(lesson, rollout, distance)
+            if windows is not None:
+                yield Exhibit(f"temporal_{scale}", *windows)
+
     def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         super()._add_generator_rows(table, lesson, rollout)
         self._add_motion_rows(table, lesson, rollout)
-        for scale, distance in enumerate(self.temporal_scales):
-            windows = self._windows(lesson, rollout, distance)
-            if windows is not None:
-                self._add_adversarial_rows(table, f"temporal_{scale}", lesson, *windows)
-
-    def _add_critic_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
-        super()._add_critic_rows(table, lesson, rollout)
-        for scale, distance in enumerate(self.temporal_scales):
-            windows = self._windows(lesson, rollout, distance)
-            if windows is not None:
-                fake, real = windows
-                self._add_verdict_rows(table, f"temporal_{scale}", lesson, fake.detach(), real)
 
     def _add_motion_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
         """Flow and warp losses (vid2vid, section 3.2), against the reference flow between the real frames."""

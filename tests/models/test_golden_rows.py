@@ -12,6 +12,7 @@ from models.losses import LossTable
 from models.rollout import Rollout
 from models.stages.base import Episode, Lesson, LossWeights, RealMotion
 from models.stages.teacher import Teacher
+from models.stages.verdicts import Exhibit, ask
 from models.warp import warp
 from options.config import CriticConfig
 from tests.golden import fill_state, load_golden
@@ -135,10 +136,10 @@ def test_temporal_rows_are_the_published_ones(arrays: dict[str, Tensor], scale: 
     flows = (arrays["tensors_T/flow_ref"] / 20).flatten(1, 2) if "tensors_T/flow_ref" in arrays else None
     assert flows is not None
     fake, real = (torch.cat([arrays[f"tensors_T/{kind}_B"].flatten(1, 2), flows], dim=1) for kind in ("fake", "real"))
-    lesson, _ = make_lesson(arrays)
     table = LossTable()
-    stage._add_adversarial_rows(table, name, lesson, fake, real)
-    stage._add_verdict_rows(table, name, lesson, fake.detach(), real)
+    [verdict] = ask(critics, [Exhibit(name, fake, real)])
+    stage._add_adversarial_rows(table, verdict)
+    stage._add_verdict_rows(table, verdict)
     weighted = table.detached()
     for row, published in ((f"G_T{scale}_GAN", "G_T_GAN"), (f"G_T{scale}_GAN_Feat", "G_T_GAN_Feat")):
         assert weighted[row].item() == pytest.approx(arrays[f"losses_T/{scale}/{published}"].item(), rel=1e-4), row

@@ -56,8 +56,16 @@ def test_half_precision_and_smaller_batches_take_less() -> None:
 def test_what_does_not_fit_is_reduced_until_it_does() -> None:
     settings = config("--batchSize", "4")
     scene, _ = plan.look_at(settings)
-    total = plan.estimate(settings, scene).total
-    told = plan.make_plan(config("--batchSize", "4", "--plan_memory_gb", str(0.7 * total / plan.GB)))
+    found = plan.estimate(settings, scene)
+    budget = plan.on_device(found, torch.device("cpu")) - 0.3 * found.total
+    told = plan.make_plan(config("--batchSize", "4", "--plan_memory_gb", str(budget / plan.GB)))
     assert "too much" in "\n".join(told)
     assert told[-1].endswith("fits")
     assert "fits into" in plan.make_plan(config())[-1]
+
+
+def test_a_process_takes_more_than_its_tensors_on_every_device() -> None:
+    found = plan.Estimate(trained=10**9, frozen=0, gradients=0, optimizers=0, lesson=0)
+    cpu, cuda, other = (plan.on_device(found, torch.device(kind)) for kind in ("cpu", "cuda", "mps"))
+    assert cuda == pytest.approx(1.75e9)
+    assert other == cpu > found.total

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from models.assembly import build_optimizers
 from models.first_frame import GlobalGenerator
 from models.flow import DenseInverseSearch
 from models.generator import CompositeGenerator
@@ -14,7 +15,6 @@ from models.stages.first_frame import FirstFrame
 from models.stages.skd import SpatialDistillation
 from models.stages.teacher import Teacher
 from models.stages.tkd import TemporalDistillation
-from models.training import build_optimizers
 from options.config import ScheduleConfig
 from tests.tiny_stages import CHANNELS, SIDE, distilling, lessons, make_clip, make_generator, parts
 

@@ -1,12 +1,13 @@
 """How long does an optimisation step of each stage take, on what, and how much does sharing work save?
 
-The plain variant computes everything where it is needed, in the published order: critics and frozen networks look at
-the same real frames once for every row, gradients of the generator's rows reach the critics and are thrown away, flow
-is estimated again, the teacher draws with a graph, and every step makes its pictures. Its losses must be equal.
+The plain variant computes everything where the published programs do: the image critic looks at the same real frames
+beside the final and beside the raw images, every critic looks at drawn frames once for the generator and once for
+itself, gradients of the generator's rows reach the critics and are thrown away, frozen networks look at the same frames
+once for every row, the teacher draws with a graph, Adam is torch's default, and every step makes its pictures. Its
+losses must be equal.
 """
 
 import argparse
-import dataclasses
 import functools
 import statistics
 import tempfile
@@ -21,12 +22,14 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
+from models.assembly import assemble
 from models.features import PerceptualLoss
 from models.losses import LossTable
 from models.rollout import Rollout, unroll
-from models.stages.base import Episode, Lesson, RealMotion, Stage
+from models.stages.base import Lesson, Stage
 from models.stages.skd import SpatialDistillation
-from models.training import Training, assemble, clip_loader
+from models.stages.verdicts import Verdict
+from models.training import Training, clip_loader
 from options.cli import parse
 from options.config import TrainConfig
 from train import draw_picture, next_clips, train_on
@@ -146,33 +149,6 @@ class _Rows:
         self.lessons.append({name: float(value) for name, value in rows.items()})
 
 
-class _NothingKept(dict[str, Any]):
-    """Verdicts that are asked for anew each time."""
-
-    def __contains__(self, key: object) -> bool:
-        return False
-
-
-class _AskedAnew(RealMotion):
-    """Motion that is estimated for each use."""
-
-    def between(self, target: int, source: int) -> tuple[Tensor, Tensor]:
-        """See ``RealMotion``."""
-        self._known.clear()
-        return super().between(target, source)
-
-
-class _PlainEpisode(Episode):
-    """Lessons that share nothing."""
-
-    def lessons(self, num_frames: int, *, context: int) -> Iterator[Lesson]:
-        """See ``Episode``."""
-        for lesson in super().lessons(num_frames, context=context):
-            lesson.motion = _AskedAnew(self.estimator, lesson.clip.image)
-            lesson.verdicts = _NothingKept()
-            yield lesson
-
-
 def _each_image_alone(
     stage: Stage, table: LossTable, perceptual: PerceptualLoss, lesson: Lesson, judged: list[Tensor]
 ) -> None:
@@ -184,30 +160,25 @@ def _each_image_alone(
 
 
 def make_plain(stage: Stage) -> None:
-    """Make a stage compute everything where it is needed."""
-    prepare, critic_losses = stage.prepare, stage.critic_losses
+    """Make a stage compute everything where the published programs do."""
 
-    def plain_prepare(clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
-        episode = prepare(clip, random, first_item=first_item)
-        known = {one.name: getattr(episode, one.name) for one in dataclasses.fields(episode) if one.init}
-        plain = _PlainEpisode(**known)
-        plain._num_first = episode._num_first
-        return plain
-
-    def reaching_critics(lesson: Lesson, rollout: Rollout) -> LossTable:
+    def judged_apart(lesson: Lesson, rollout: Rollout) -> LossTable:
         table = LossTable()
+        for critic, fake, real, weight in stage._exhibits(lesson, rollout):
+            judge = stage.critics[critic]
+            of_real, of_copy, of_fake = judge(real), judge(fake.detach()), judge(fake)
+            lesson.verdicts.append(Verdict(critic, of_copy, of_real, weight))
+            stage._add_adversarial_rows(table, Verdict(critic, of_fake, of_real, weight))
         stage._add_generator_rows(table, lesson, rollout)
         return table
+
+    critic_losses = stage.critic_losses
 
     def after_forgetting(lesson: Lesson, rollout: Rollout) -> LossTable:
         stage.critics.zero_grad(set_to_none=True)
         return critic_losses(lesson, rollout)
 
-    changes: dict[str, Any] = {
-        "prepare": plain_prepare,
-        "generator_losses": reaching_critics,
-        "critic_losses": after_forgetting,
-    }
+    changes: dict[str, Any] = {"generator_losses": judged_apart, "critic_losses": after_forgetting}
     if isinstance(stage, SpatialDistillation):
         changes["_teacher_frames"] = functools.partial(_drawn_with_graph, stage)
     for name, change in changes.items():
@@ -243,6 +214,8 @@ class Runner:
             network.load_state_dict(other.training.networks()[name].state_dict())
         for name, optimizer in self.training.optimizers.items():
             optimizer.load_state_dict(other.training.optimizers[name].state_dict())
+            for group in optimizer.param_groups:
+                group["fused"] = not self.is_plain  # the published programs take torch's default
 
     def step(self) -> tuple[float, list[dict[str, float]]]:
         """Seconds of one step, and the losses of its lessons."""

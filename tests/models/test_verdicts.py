@@ -1,0 +1,226 @@
+"""What the critics say is asked once: the generator and the critics learn what they learned from asking twice."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+
+import train
+from data.clips import Clip
+from models.build import build_critics
+from models.losses import LossTable
+from models.parallel import Learner
+from models.rollout import Rollout
+from models.stages.base import Lesson, LossWeights, Stage
+from models.stages.teacher import Teacher
+from models.stages.verdicts import Exhibit, Verdict, ask, relayed
+from models.training import Training
+from options.config import CriticConfig
+from tests.tiny_stages import CHANNELS, SIDE, lessons, make_clip, make_generator, parts
+from util.processes import Processes
+
+Gradients = dict[str, Tensor]
+
+
+@pytest.fixture(autouse=True)
+def in_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # losses are summed in single precision otherwise
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def face_of(semantic: Tensor) -> Tensor:
+    face = torch.zeros(len(semantic), 1, SIDE, SIDE)
+    face[..., 12:20, 8:14] = 1
+    return face
+
+
+def make_stage(norm: str = "batch", **settings: Any) -> Teacher:
+    """Image, face and two temporal critics."""
+    torch.manual_seed(0)
+    config = CriticConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2, add_face_disc=True)
+    critics = build_critics(config, semantic_channels=CHANNELS, norm=norm, has_temporal=True)
+    stage = Teacher(**parts(make_generator(norm=norm), critics=critics, find_face=face_of, **settings))
+    stage.generator.double()
+    stage.critics.double()
+    return stage
+
+
+def make_double_clip(num_frames: int) -> Clip:
+    return make_clip(num_frames)._with(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+
+
+def of(network: nn.Module) -> Gradients:
+    return {name: one.grad.clone() for name, one in network.named_parameters() if one.grad is not None}
+
+
+def gradients_of_one_pass(stage: Stage, lesson: Lesson, rollout: Rollout) -> tuple[Gradients, Gradients]:
+    stage.generator_losses(lesson, rollout).total().backward()
+    assert not of(stage.critics)
+    generator = of(stage.generator)
+    stage.critic_losses(lesson, rollout).total().backward(inputs=list(stage.critics.parameters()))
+    assert all(torch.equal(generator[name], one) for name, one in of(stage.generator).items())
+    return generator, of(stage.critics)
+
+
+def gradients_of_two_passes(stage: Stage, lesson: Lesson, rollout: Rollout) -> tuple[Gradients, Gradients]:
+    """As published: every exhibit is judged for the generator, and its copy for the critics."""
+    for_generator, for_critics = LossTable(), LossTable()
+    for critic, fake, real, weight in stage._exhibits(lesson, rollout):
+        judge = stage.critics[critic]
+        stage._add_adversarial_rows(for_generator, Verdict(critic, judge(fake), judge(real), weight))
+        stage._add_verdict_rows(for_critics, Verdict(critic, judge(fake.detach()), judge(real)))
+    stage._add_generator_rows(for_generator, lesson, rollout)
+    for_generator.total().backward()
+    stage.critics.zero_grad()
+    for_critics.total().backward()
+    return of(stage.generator), of(stage.critics)
+
+
+def assert_close(first: Gradients, second: Gradients) -> None:
+    assert first.keys() == second.keys()
+    for name, one in first.items():
+        torch.testing.assert_close(one, second[name], rtol=1e-6, atol=1e-9, msg=name)
+
+
+def assert_both_ways_teach_the_same(make: Callable[[], Stage]) -> None:
+    found = []
+    for gradients in (gradients_of_one_pass, gradients_of_two_passes):
+        stage = make()
+        found.append(gradients(stage, *lessons(stage, make_double_clip(9), 7)[0]))
+    assert_close(found[0][0], found[1][0])
+    assert_close(found[0][1], found[1][1])
+    assert all(any(one.abs().sum() > 0 for one in gradients.values()) for gradients in found[0])
+
+
+@pytest.mark.parametrize("gan_mode", ["ls", "hinge", "original"])
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_image_face_and_temporal_critics_teach_what_they_taught_when_asked_twice(gan_mode: str, norm: str) -> None:
+    assert_both_ways_teach_the_same(lambda: make_stage(norm, gan_mode=gan_mode))
+
+
+def test_critics_that_are_not_asked_learn_nothing() -> None:
+    stage = make_stage(sparse_windows=True)
+    lesson, rollout = lessons(stage, make_double_clip(9), 1)[0]
+    _, critics = gradients_of_one_pass(stage, lesson, rollout)
+    assert not any(name.startswith("temporal_1") for name in critics)
+    assert any(name.startswith("image") for name in critics)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"judges_raw": False}, {"weights": LossWeights(features=0)}, {"sparse_windows": True}]
+)
+def test_final_images_alone_no_features_and_sparse_windows_teach_the_same_too(settings: dict[str, Any]) -> None:
+    assert_both_ways_teach_the_same(lambda: make_stage(**settings))
+
+
+def test_every_row_has_its_own_gradient() -> None:
+    """Rows that are weighted, scaled or left out by whoever minimises them stay what they are."""
+    stage = make_stage()
+    lesson, rollout = lessons(stage, make_double_clip(9), 7)[0]
+    rows = stage.generator_losses(lesson, rollout).rows
+    weight = stage.generator.get_parameter("model_final_img.1.weight")
+    names = [name for name in rows if "GAN" in name]
+    alone = [torch.autograd.grad(rows[name][0], weight, retain_graph=True)[0] for name in names]
+    [together] = torch.autograd.grad(3 * torch.stack([rows[name][0] for name in names]).sum(), weight)
+    assert len(names) == 8
+    torch.testing.assert_close(3 * torch.stack(alone).sum(dim=0), together)
+
+
+def test_critic_rows_do_not_depend_on_whether_the_generator_asked_before() -> None:
+    stage = make_stage()
+    lesson, rollout = lessons(stage, make_double_clip(9), 7)[0]
+    before = stage.critic_losses(lesson, rollout).detached()
+    stage.generator_losses(lesson, rollout)
+    assert stage.critic_losses(lesson, rollout).detached() == before
+
+
+class Recording(nn.Module):
+    """A critic that counts what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.shown: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> list[list[Tensor]]:
+        self.shown.append(x)
+        return [[x * self.weight, (x * self.weight).mean((1, 2, 3))]]
+
+
+def test_a_critic_sees_each_drawn_image_once_and_the_real_one_once() -> None:
+    stage = make_stage()
+    stage.critics = nn.ModuleDict({name: Recording() for name in stage.critics})
+    lesson, rollout = lessons(stage, make_double_clip(9), 7)[0]
+    stage.generator_losses(lesson, rollout)
+    stage.critic_losses(lesson, rollout)
+    counts = {name: len(critic.shown) for name, critic in stage.critics.items()}  # type: ignore[arg-type]
+    assert counts == {"image": 3, "face": 2, "temporal_0": 2, "temporal_1": 2}
+
+
+def test_a_loss_scale_is_in_what_passes_through_the_critics() -> None:
+    """Half precision loses small gradients unless they are scaled from the start."""
+    critic, drawn = Recording(), torch.rand(1, 1, 2, 2, requires_grad=True)
+    shown, arrived = drawn.detach().requires_grad_(), []
+    [verdict] = ask(nn.ModuleDict({"image": critic}), [Exhibit("image", shown, torch.rand(1, 1, 2, 2))])
+    verdict.fake[0][-1].register_hook(lambda gradient: arrived.append(gradient.clone()))
+    rows = LossTable()
+    rows.add("G_GAN", verdict.fake[0][-1].sum())
+    (relayed(rows, shown=(shown,), drawn=(drawn,)).total() * 1024).backward()
+    assert [one.item() for one in arrived] == [1024]
+    assert drawn.grad is not None and torch.all(drawn.grad == 1024 / 4)
+    assert shown.grad is None and critic.weight.grad is None
+
+
+def test_an_empty_table_is_relayed_as_one() -> None:
+    assert relayed(LossTable(), shown=(), drawn=()).rows == {}
+
+
+def test_copied_rollouts_are_leaves_of_equal_images() -> None:
+    stage = make_stage()
+    _, rollout = lessons(stage, make_double_clip(5), 3)[0]
+    copy = rollout.copied()
+    assert torch.equal(copy.image, rollout.image) and torch.equal(copy.raw, rollout.raw)
+    assert copy.image.is_leaf and copy.raw.is_leaf and copy.image.requires_grad
+    assert dataclasses.replace(copy, image=rollout.image, raw=rollout.raw) == rollout
+
+
+@pytest.fixture()
+def process_group() -> Iterator[None]:
+    """One process that believes it has company: gradients are averaged over itself."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("num_frames", [1, 7])
+def test_averaged_gradients_are_those_of_two_passes(process_group: None, num_frames: int) -> None:
+    stage, twice = make_stage(), make_stage()
+    learners = {
+        name: Learner(network, Processes(size=2))
+        for name, network in (("generator", stage.generator), ("critics", stage.critics))
+    }
+    training = SimpleNamespace(
+        stage=stage,
+        learners=learners,
+        schedule=SimpleNamespace(frames_backpropagate_at=lambda step: None),
+        step=0,
+        autocast=nullcontext,
+        scaler=torch.amp.GradScaler("cpu", enabled=False),
+    )
+    lesson, _ = lessons(stage, make_double_clip(9), num_frames)[0]
+    train.learn(cast(Training, training), lesson, share=1.0)
+    expected = gradients_of_two_passes(twice, *lessons(twice, make_double_clip(9), num_frames)[0])
+    averaged = (of(stage.generator), of(stage.critics))
+    for found, wanted in zip(averaged, expected, strict=True):
+        # weights that nothing used, such as those of a slow critic, may have a gradient of 0 in place of none
+        assert all(not found[name].any() for name in found.keys() - wanted.keys())
+        assert_close({name: found[name] for name in wanted}, wanted)
