@@ -60,12 +60,17 @@ _PIECES, _PIECE_OWNERS = _pieces()
 # Distances are stored as a third of them: 0..765 pixels in a byte.
 PIXELS_PER_STEP = 3
 
+# No camera sees farther; a number beyond it is no position in pixels.
+_LARGEST_POSITION = 1e5
+# A face fills its frame at most; wider ones come from broken landmarks, and cutting them out would fill the memory.
+_LARGEST_SHARE, _LARGEST_WIDTH = 2, 4096
+
 
 def read_landmarks(path: Path) -> np.ndarray:
     """The landmarks in ``path``: 68 lines ``x,y`` in pixels of the frame; float64 [68, 2].
 
     Raises:
-        UserError: the file is missing, has another number of lines, or a line is not two finite numbers.
+        UserError: the file is missing, has another number of lines, or a line is not two positions in pixels.
     """
     try:
         lines = read_text(path).split("\n")
@@ -84,7 +89,7 @@ def read_landmarks(path: Path) -> np.ndarray:
             points[number] = [float(value) for value in line.split(",")]
         except ValueError:
             points[number] = np.nan
-        if not np.isfinite(points[number]).all():
+        if not (np.abs(points[number]) <= _LARGEST_POSITION).all():  # also where they are no numbers
             raise UserError(
                 f"{path}: expected x,y in line {number + 1}, found {line.strip()[:40]!r}; make the file again"
             )
@@ -116,10 +121,12 @@ def face_box(points: np.ndarray, *, height: int, width: int) -> Box:
         width: of the frame.
 
     Raises:
-        ValueError: the landmarks lie so close together that there is no face.
+        ValueError: the landmarks lie so close together, or so far apart, that there is no face.
     """
     left, top = points.min(axis=0)
     right, bottom = points.max(axis=0)
+    if right - left > min(_LARGEST_SHARE * max(height, width), _LARGEST_WIDTH):
+        raise ValueError(f"expected the landmarks of a face, found them {right - left:.0f} pixels apart")
     side = (right - left) * 2.5
     half = side // 2
     if half < 1:

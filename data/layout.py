@@ -142,9 +142,9 @@ def real_video(root: Path, *, is_needed: bool) -> Part:
 
 
 def two_spellings(root: Path, name: str, *, phase: str) -> Path:
-    """``root/<name>/<phase>`` where it is there, else the older ``root/<phase>_<name>``: vid2vid has both."""
+    """``root/<name>/<phase>``, or the older ``root/<phase>_<name>`` where only that is there: vid2vid has both."""
     newer, older = root / name / phase, root / f"{phase}_{name if len(name) == 1 else name.lower()}"
-    return newer if listing(newer) is not None else older
+    return older if listing(newer) is None and listing(older) is not None else newer
 
 
 def _sequence(
@@ -164,10 +164,11 @@ def _sequence(
         other = places[part.name].get(name)
         files = [] if other is None else _files(other, part, problems)
         if not files and part.is_needed:
-            problems.add(
-                f"{part.root / name}: expected the {part.files} of {place}, found none; {part.remedy} or remove the "
-                f"{leading.files}"
-            )
+            if places[part.name]:  # else it was told already that the part is missing as a whole
+                problems.add(
+                    f"{part.root / name}: expected the {part.files} of {place}, found none; {part.remedy} or remove "
+                    f"the {leading.files}"
+                )
             return None
         found[part.name] = _aligned(files, frames, part, leading, problems) if files else []
     # a part that the sequence lacks as a whole stays empty; of the others every frame has a file
@@ -240,10 +241,11 @@ def _read_facts(path: Path) -> VideoFacts:
         facts = json.loads(read_text(path))
         rate = float(facts.get("frames_per_second", DEFAULT_FRAMES_PER_SECOND))
         size = (int(facts["height"]), int(facts["width"])) if "height" in facts else None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:80]
         raise UserError(
             f'{path}: expected {{"frames_per_second": 25, "height": 432, "width": 528}}, found something '
-            f"else ({error}); mend or remove it"
+            f"else ({reason}); mend or remove it"
         ) from error
     if not 0 < rate < float("inf") or size is not None and min(size) < 1:
         raise UserError(f"{path}: expected a positive rate and size, found {rate} and {size}; mend or remove it")
@@ -260,7 +262,9 @@ def _places(part: Part, problems: Problems) -> dict[str, Path]:
     found = listing(part.root)
     if found is None:
         if part.is_needed:
-            problems.add(f"{part.root}: {expected}, found no such folder; check --dataroot and --phase")
+            problems.add(
+                f"{part.root}: {expected}, found no such folder; {part.remedy}, or check --dataroot and --phase"
+            )
         return {}
     places = {name: part.root / name for name in found.folders}
     for path in (part.root / name for name in found.files):
@@ -287,10 +291,12 @@ def _files(place: Path, part: Part, problems: Problems) -> list[Path]:
     problems.passed_over += [place / name for name in found.folders]
     files: dict[str, Path] = {}
     for path in (place / name for name in found.files):
+        if path.name == VIDEO_FACTS:
+            continue  # also where frames are JSON
         if path.suffix.lower() in part.suffixes:
             first = files.setdefault(part.stem(path), path)
             if first != path:
                 problems.add(f"{first}: expected one file a frame, found {path.name} too; remove one of them")
-        elif path.name != VIDEO_FACTS:
+        else:
             problems.passed_over.append(path)
     return list(files.values())

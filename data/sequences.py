@@ -7,7 +7,7 @@ from torch import Tensor
 
 from data.frames import Encoder, Frames
 from data.layout import SequenceFiles
-from data.transforms import Geometry, View
+from data.transforms import Geometry, Placement, View
 from util.errors import UserError
 
 
@@ -43,6 +43,11 @@ class VideoSequence:
     def size(self) -> tuple[int, int]:
         """Height and width of the frames that it gives."""
         return self._view.placement.size
+
+    @property
+    def placement(self) -> Placement:
+        """How each frame is cut out of the video and scaled."""
+        return self._view.placement
 
     def semantic(self, index: int, *, device: torch.device | str = "cpu") -> Tensor:
         """The semantic frame ``index``, float32 [C, H, W] in the range of its encoding, made on ``device``.

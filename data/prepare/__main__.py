@@ -160,7 +160,9 @@ def _add_street(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
         help="cityscapes35 (default), cityscapes19, or a JSON file of labels: names, ids and colours",
     )
     street.add_argument("--by_colour", action="store_true", help="maps with a palette are meant by colour, not number")
-    street.add_argument("--ignore_label", type=int, metavar="ID", help="the id that colours of no label count as")
+    street.add_argument(
+        "--ignore_label", type=int, metavar="ID", help="the id that colours, and ids, of no label count as"
+    )
     street.add_argument("--copy", action="store_true", help="copy files rather than link them")
 
 
@@ -213,7 +215,8 @@ def _add_pose(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
         "--retarget",
         type=Path,
         metavar="REF",
-        help="a pose dataset or an OpenPose file: give the dancer the proportions and the place of the person there",
+        help="a pose dataset or an OpenPose file: give the dancer the proportions and the place of the person there; "
+        "no frames are written then, since they show somebody else",
     )
     pose.add_argument("--fps", type=_positive, metavar="RATE", help="frames per second to note (default: the video's)")
     pose.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.images import picture_size, write_picture
-from data.layout import PICTURE_SUFFIXES
+from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_FACTS
 from data.openpose import (
     BODY,
     MIDDLE_HIP,
@@ -21,7 +21,6 @@ from data.openpose import (
     read_people,
 )
 from data.pose import frame_of
-from data.prepare.face import write_facts
 from data.prepare.folders import new_folders
 from util.errors import UserError
 from util.files import write_json
@@ -81,13 +80,17 @@ def prepare_pose(
         name: the sequence's folder.
         smoothing: see ``smoothed``.
         longest_gap: see ``filled``.
-        reference: a pose dataset or an OpenPose file whose proportions the person takes on (``retargeted``).
+        reference: a pose dataset or an OpenPose file whose proportions the person takes on (``retargeted``); then no
+            frames are written, since they show somebody else.
         frames_per_second: noted beside the frames; None: the video's own rate, else 25.
         suffix: ``.png`` or ``.jpg``.
 
     Raises:
-        UserError: nothing to read, numbers of frames that differ, nobody in any frame, or the sequence exists already.
+        UserError: nothing to read, numbers of frames that differ, nobody in any frame, DensePose pictures to retarget,
+            or the sequence exists already.
     """
+    if reference is not None and densepose is not None:
+        raise UserError("--densepose: expected none with --retarget, pictures keep their body; use --openpose_only")
     files = _listed(openpose, (".json",), "OpenPose files *.json")
     track = followed([read_people(path) for path in files])
     if track.num_missing == len(files):
@@ -103,7 +106,8 @@ def prepare_pose(
             raise UserError(
                 f"{folder}: expected {len(files)} pictures like {openpose}, found {len(found)}; cut one of them"
             )
-    parts = ["openpose", *(["img"] if video or images else []), *(["densepose"] if densepose else [])]
+    has_frames = (video or images) and reference is None
+    parts = ["openpose", *(["img"] if has_frames else []), *(["densepose"] if densepose else [])]
     targets = [f"{phase}_{part}/{name}" for part in parts]
     with new_folders(out, targets, name=name) as scratch:
         folders = dict(zip(parts, scratch, strict=True))
@@ -112,10 +116,12 @@ def prepare_pose(
             write_json(folders["openpose"] / f"{number:05d}.json", people_as_json(people))
         for number, path in enumerate(maps):
             shutil.copyfile(path, folders["densepose"] / f"{number:05d}{path.suffix.lower()}")
-        size = _write_frames(folders.get("img"), video=video, pictures=pictures, num_frames=len(files), suffix=suffix)
-        rate = frames_per_second or (probe(video).frames_per_second if video else 25.0)
-        if size is not None:
-            write_facts(folders["img"], frames_per_second=rate, picture=np.empty((*size, 3)))
+        size = _frame_size(reference, video=video, pictures=pictures or maps)
+        if has_frames:
+            size = _write_frames(folders["img"], video=video, pictures=pictures, num_frames=len(files), suffix=suffix)
+        rate = frames_per_second or (probe(video).frames_per_second if video else DEFAULT_FRAMES_PER_SECOND)
+        facts = {"frames_per_second": rate} | ({"height": size[0], "width": size[1]} if size else {})
+        write_json(folders["img" if has_frames else "openpose"] / VIDEO_FACTS, facts)
     still_missing = int(sum(not is_seen(person)[BODY].any() for person in points))
     print(
         f"{out}: {phase} sequence {name!r}, {len(files)} frames; somebody found in {len(files) - track.num_missing}, "
@@ -233,7 +239,7 @@ def reference_points(reference: Path) -> np.ndarray:
         folders = [reference / "train_openpose", *sorted(reference.glob("*_openpose")), reference]
         found = (sorted(folder.rglob("*.json")) for folder in folders if folder.is_dir())
         files = next((paths for paths in found if paths), [])
-    files = [path for path in files if path.name != "video.json"]
+    files = [path for path in files if path.name != VIDEO_FACTS]
     people = [most_prominent(read_people(path)) for path in files]
     seen = [person for person in people if person is not None]
     if not seen:
@@ -312,22 +318,33 @@ def _listed(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of {what}, found none; check the path")
     found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    found = [path for path in found if path.name != "video.json"]
+    found = [path for path in found if path.name != VIDEO_FACTS]
     if not found:
         raise UserError(f"{folder}: expected {what}, found none; check the path")
     return sorted(found, key=lambda path: frame_of(path))
 
 
+def _frame_size(reference: Path | None, *, video: Path | None, pictures: list[Path]) -> tuple[int, int] | None:
+    """Height and width of the frames to draw in: those of the ``reference``, else of the dance; None: nobody knows."""
+    if reference is not None:
+        for folder in (reference / "train_img", *sorted(reference.glob("*_img"))):
+            pictures_of_reference = (path for path in sorted(folder.rglob("*")) if path.suffix in PICTURE_SUFFIXES)
+            if (first := next(pictures_of_reference, None)) is not None:
+                return picture_size(first)
+    if video is not None:
+        info = probe(video)
+        return info.height, info.width
+    return picture_size(pictures[0]) if pictures else None
+
+
 def _write_frames(
-    folder: Path | None, *, video: Path | None, pictures: list[Path], num_frames: int, suffix: str
-) -> tuple[int, int] | None:
-    """Write the real frames; their height and width, None where there are none.
+    folder: Path, *, video: Path | None, pictures: list[Path], num_frames: int, suffix: str
+) -> tuple[int, int]:
+    """Write the real frames; their height and width.
 
     Raises:
         UserError: the video has another number of frames than ``num_frames``.
     """
-    if folder is None:
-        return None
     if video is None:
         for number, path in enumerate(pictures):
             shutil.copyfile(path, folder / f"{number:05d}{path.suffix.lower()}")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data.images import picture_mode, read_ids, read_picture, write_picture
-from data.labels import LabelSet
+from data.labels import LabelSet, channel_table
 from data.layout import PICTURE_SUFFIXES
 from data.prepare.folders import new_folders
 from data.street import MAP_SUFFIXES
@@ -143,7 +143,8 @@ def write_drives(
         phase: which part of the dataset.
         labels: ids, and the colours of colour-coded maps.
         by_colour: maps with a palette are colour-coded too; else their numbers are label ids.
-        ignore_label: id of colours that are no label; None: they are an error.
+        ignore_label: id of colours, and of ids, that are no label; None: such colours are an error, and ids are not
+            looked at.
         copy: copy pictures and maps rather than link them.
 
     Raises:
@@ -176,6 +177,8 @@ class _Converter:
 
     def __init__(self, labels: LabelSet, *, by_colour: bool, ignore_label: int | None, copy: bool) -> None:
         self.ids = {label.color: label.id for label in reversed(labels)}  # of labels with one colour, the first counts
+        self.known = [label.id for label in labels]
+        channel_table(labels, ignore_label=ignore_label)  # refuses an id that is no label
         self.by_colour = by_colour
         self.ignore_label = ignore_label
         self.copy = copy
@@ -194,6 +197,9 @@ class _Converter:
         mode = picture_mode(source)
         if mode in _COLOUR_MODES or (mode == "P" and self.by_colour):
             self._write(target, self._ids_of_colours(source))
+        elif self.ignore_label is not None and self._has_unknown(source):
+            ids = read_ids(source)
+            self._write(target, np.where(np.isin(ids, self.known), ids, np.uint16(self.ignore_label)))
         elif source.suffix.lower() in MAP_SUFFIXES[:1]:
             self.put(source, target)
         else:
@@ -212,6 +218,9 @@ class _Converter:
             self.put(source, target)
         else:
             self._write(target, read_ids(source))
+
+    def _has_unknown(self, source: Path) -> bool:
+        return not np.isin(np.unique(read_ids(source)), self.known).all()
 
     def _ids_of_colours(self, source: Path) -> np.ndarray:
         picture = read_picture(source)

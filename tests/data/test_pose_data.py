@@ -263,20 +263,45 @@ def test_parts_are_dropped_in_training_only_and_the_same_for_a_draw(tmp_path: Pa
     assert all(missing) and any(a != b for a, b in zip(missing, missing[1:], strict=False))
 
 
-def test_all_frames_of_a_clip_are_aligned_with_their_pictures(tmp_path: Path) -> None:
-    size = (96, 256)
-    for frame in range(4):
-        drawing = draw_person(standing_person(110.0 + 6 * frame, 5.0), size=size)
-        write_picture(tmp_path / f"train_img/s/{frame}.png", drawing)
-        people = people_as_json([standing_person(110.0 + 6 * frame, 5.0)])
-        write_json(tmp_path / f"train_openpose/s/{frame}.json", people)
-    config = DataConfig(dataset_mode="pose", openpose_only=True, resize_or_crop="randomScaleHeight_and_scaledCrop",
-                        loadSize=96, fineSize=64, random_drop_prob=0.0)  # fmt: skip
-    clips = build_clips(config, ScheduleConfig(affine=1.0), root=tmp_path, seed=0)
-    for draw in range(4):
-        clip = clips[ClipRequest(draw, 4)].finished(clips.encoder)
-        # the picture shows the same drawing, moved and resized by other filters
-        assert (clip.semantic - clip.image).abs().mean() < 0.08
+@pytest.fixture(scope="module")
+def mirror_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures that show the drawing of the person, and in the upper rows the parts of DensePose, in grey."""
+    root, size = tmp_path_factory.mktemp("mirror_world"), (96, 256)
+    for frame in range(6):
+        person = standing_person(110.0 + 6 * frame, 8.0, scale=0.95)
+        densepose = np.zeros((*size, 3), np.uint8)
+        for part in range(1, 25):
+            left = 12 + 9 * part + 3 * frame
+            densepose[4:40, left : left + 9, 2] = part
+        picture = draw_person(person, size=size)
+        picture[4:40] = densepose[4:40, :, 2:] * 10
+        write_picture(root / f"train_img/s/{frame}.png", picture)
+        write_picture(root / f"train_densepose/s/{frame}.png", densepose)
+        write_json(root / f"train_openpose/s/{frame}.json", people_as_json([person]))
+    return root
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    draw=st.integers(0, 10**6),
+    affine=st.sampled_from([0.0, 1.0]),
+    mode=st.sampled_from(["scaleHeight", "randomScaleHeight_and_scaledCrop", "none"]),
+    keeps_width=st.booleans(),
+)
+def test_densepose_skeleton_and_picture_of_a_clip_stay_aligned(
+    mirror_world: Path, draw: int, affine: float, mode: str, keeps_width: bool
+) -> None:
+    config = DataConfig(dataset_mode="pose", resize_or_crop=mode, loadSize=96, fineSize=64, random_drop_prob=0.0,
+                        no_center_crop=keeps_width)  # fmt: skip
+    clips = build_clips(config, ScheduleConfig(affine=affine, max_t_step=2), root=mirror_world, seed=0)
+    clip = clips[ClipRequest(draw, 3)].finished(clips.encoder)
+    for semantic, image in zip(clip.semantic[0], clip.image[0], strict=True):
+        part, grey = ((semantic[2] + 1) * 12).round(), (image[0] + 1) * 127.5 / 10
+        is_part = part > 0
+        shows_skeleton = ~is_part & (semantic[3:] > 0).any(dim=0)
+        # other filters mix neighbours: measured 0.93 and 0.79 at least; moved by 3 pixels, 0.67 and 0.67 at most
+        assert is_part.any() and ((part - grey).abs() < 0.6)[is_part].float().mean() > 0.85
+        assert ((semantic[3:] - image).abs() < 0.1)[:, shows_skeleton].float().mean() > 0.73
 
 
 def test_nobody_is_drawn_black_and_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

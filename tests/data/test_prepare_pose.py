@@ -3,11 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.build import build_sequences
 from data.images import write_picture
 from data.openpose import BODY, is_seen, people_as_json, read_people
 from data.pose import pose_files
 from data.prepare.__main__ import build_parser, main
 from data.prepare.pose import BONES, filled, followed, prepare_pose, retargeted, smoothed
+from options.config import DataConfig
 from tests.data.test_pose_data import standing_person
 from util.errors import UserError
 from util.files import write_json
@@ -128,3 +130,20 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another --retarget"):
         prepare_pose(source, tmp_path / "out", phase="train", name="a", reference=nobody)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_retargeted_dance_has_the_frame_size_of_the_other_and_no_pictures(tmp_path: Path) -> None:
+    source = write_openpose(tmp_path / "json", walk())
+    write_openpose(tmp_path / "hers/train_openpose/s", walk(3, scale=0.5))
+    write_picture(tmp_path / "hers/train_img/s/0.png", np.zeros((128, 192, 3), np.uint8))
+    for frame in range(12):
+        write_picture(tmp_path / f"frames/{frame}.png", np.full((256, 320, 3), frame, np.uint8))
+    flags = ["pose", "--openpose", str(source), "--images", str(tmp_path / "frames"), "--out", str(tmp_path / "out")]
+    main(build_parser().parse_args([*flags, "--retarget", str(tmp_path / "hers"), "--phase", "test", "--fps", "30"]))
+    config = DataConfig(dataset_mode="pose", openpose_only=True, resize_or_crop="none", no_center_crop=True)
+    (sequence,) = build_sequences(config, root=tmp_path / "out", phase="test")
+    assert (sequence.num_frames, sequence.size, sequence.frames_per_second) == (12, (128, 192), 30)
+    assert sequence.image(0) is None and (sequence.semantic(3) > 0).any()
+    with pytest.raises(UserError, match="--densepose: expected none with --retarget"):
+        prepare_pose(source, tmp_path / "out", densepose=tmp_path / "frames", phase="test", name="b",
+                     reference=tmp_path / "hers")  # fmt: skip

@@ -114,6 +114,23 @@ def test_unknown_colours_are_refused_with_their_file_and_nothing_is_written(tmp_
     assert read_ids(tmp_path / "out/A/train/maps/0.png")[3, 4] == 7
 
 
+def test_unknown_ids_count_as_the_label_that_is_told_and_other_maps_stay_linked(
+    tmp_path: Path, label_set: Path
+) -> None:
+    labels = tiny_labels(0)
+    write_picture(tmp_path / "maps/0.png", labels)
+    labels[3, 4] = 255
+    write_picture(tmp_path / "maps/1.png", labels)
+    own = ["--label_set", label_set, "--ignore_label"]
+    with pytest.raises(UserError, match="--ignore_label 70000: expected the id of a label"):
+        prepare("street", tmp_path / "maps", "--out", tmp_path / "out", *own, 70000)
+    prepare("street", tmp_path / "maps", "--out", tmp_path / "out", *own, 7)
+    written = tmp_path / "out/A/train/maps"
+    assert (written / "0.png").is_symlink() and not (written / "1.png").is_symlink()
+    labels[3, 4] = 7
+    np.testing.assert_array_equal(read_ids(written / "1.png"), labels)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -14,9 +14,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from data.build import build_clips, build_sequences
-from data.clips import ClipRequest, RequestSampler
+from data.clips import Clip, ClipRequest, RequestSampler, collate_clips
 from data.images import picture_size, read_picture, write_picture
 from data.index import kept
 from data.prepare.shards import prepare_shards
@@ -221,6 +222,37 @@ def test_videos_go_into_no_shards(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="drive.mp4: expected pictures"):
         prepare_shards(tmp_path / "data", tmp_path / "shards")
     assert not (tmp_path / "shards").exists()
+
+
+def test_a_clip_reads_the_files_of_its_frames_and_no_others(tmp_path: Path) -> None:
+    write_face_dataset(tmp_path, lengths=(9,))
+    clip = build_clips(DataConfig(loadSize=32), ScheduleConfig(), root=tmp_path, seed=0)[ClipRequest(5, 3)]
+    clips = build_clips(DataConfig(loadSize=32), ScheduleConfig(), root=tmp_path, seed=0)
+    frames = {f"{index:05d}" for index in clip.index[0].tolist()}
+    for path in (path for path in tmp_path.rglob("0*") if path.stem not in frames):
+        path.write_bytes(b"unread")
+    assert torch.equal(clips[ClipRequest(5, 3)].semantic, clip.semantic)
+
+
+def batches_of(root: Path, *, rank: int, num_processes: int, num_steps: int) -> list[Clip]:
+    """What one of several processes loads in a training of two clips a process and step."""
+    sampler = RequestSampler(first_step=0, num_steps=num_steps, batch_size=2, clip_frames=lambda step: 3,
+                             batches=range(rank, rank + 1), num_batches=num_processes)  # fmt: skip
+    clips = build_clips(DataConfig(loadSize=32), ScheduleConfig(), root=root, seed=0)
+    return list(DataLoader(clips, batch_sampler=sampler, collate_fn=collate_clips, num_workers=1 + rank % 2))
+
+
+@pytest.mark.slow
+def test_processes_share_the_clips_of_shards_without_overlap(tmp_path: Path) -> None:
+    write_face_dataset(tmp_path / "data", lengths=(9, 8, 12), size=(200, 240))
+    prepare_shards(tmp_path / "data", tmp_path / "shards", shard_mb=1)
+    assert len(list((tmp_path / "shards").glob("*.tar"))) > 1
+    together = batches_of(tmp_path / "data", rank=0, num_processes=1, num_steps=6)
+    shares = [batches_of(tmp_path / "shards", rank=rank, num_processes=3, num_steps=2) for rank in range(3)]
+    # one process takes six batches in the order in which three take them side by side
+    for number, wanted in enumerate(together):
+        step, rank = divmod(number, 3)
+        assert torch.equal(shares[rank][step].image, wanted.image) and shares[rank][step].names == wanted.names
 
 
 @given(

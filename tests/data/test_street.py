@@ -68,12 +68,16 @@ def test_the_loader_hands_on_bytes_not_channels(root: Path) -> None:
     mode=st.sampled_from(["scaleWidth", "scaleWidth_and_crop", "randomScaleWidth_and_scaledCrop", "resize"]),
 )
 @settings(max_examples=20, deadline=None)
-def test_labels_instances_and_images_of_a_clip_stay_aligned(root: Path, draw: int, affine: float, mode: str) -> None:
+def test_labels_instances_foreground_and_images_of_a_clip_stay_aligned(
+    root: Path, draw: int, affine: float, mode: str
+) -> None:
     config = DataConfig(dataset_mode="street", loadSize=128, fineSize=64, resize_or_crop=mode, use_instance=True)
     clips = build_clips(config, ScheduleConfig(affine=affine, max_t_step=2), root=root, seed=1)
     clip = clips[ClipRequest(draw, 3)].finished(clips.encoder)
-    for semantic, image in zip(clip.semantic[0], clip.image[0], strict=True):
+    assert clip.foreground is not None
+    for semantic, image, foreground in zip(clip.semantic[0], clip.image[0], clip.foreground[0], strict=True):
         labels = semantic[:35].argmax(dim=0)
+        assert torch.equal(foreground[0], (labels == CAR).float())
         # instances of the tiny world are its labels
         assert torch.equal(semantic[35] > 0, instance_edges(labels[None].byte()))
         for label, colour in COLOURS.items():

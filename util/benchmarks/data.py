@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 
 from data.build import build_clips
@@ -26,6 +27,7 @@ from data.face import landmarks_as_text
 from data.openpose import people_as_json
 from data.prepare.shards import prepare_shards
 from data.samples.face import sample_landmarks
+from data.samples.puppet import Puppet
 from options.config import DataConfig, ScheduleConfig
 from util.errors import UserError
 from util.files import write_json
@@ -38,7 +40,7 @@ FILES_PER_SEQUENCE = 500
 CONFIGS = {
     "face": DataConfig(loadSize=256),
     "street": DataConfig(dataset_mode="street", loadSize=512, use_instance=True),
-    "pose": DataConfig(dataset_mode="pose", loadSize=256),
+    "pose": DataConfig(dataset_mode="pose", resize_or_crop="scaleHeight", loadSize=256),
     "paired": DataConfig(dataset_mode="paired", loadSize=512),
 }
 
@@ -53,6 +55,7 @@ class Rate:
         clip_frames: frames of a clip.
         clips_per_second: of one loading process.
         frames_per_second: the same in frames.
+        clips_per_core_second: the same against the processor's time, which other programs do not stretch.
     """
 
     kind: str
@@ -60,6 +63,7 @@ class Rate:
     clip_frames: int
     clips_per_second: float
     frames_per_second: float
+    clips_per_core_second: float
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,13 @@ class Start:
         files: of the dataset, all told.
         state: ``cold``: its headers were never read (its files may be in the system's memory); ``warm``: they were.
         seconds: until then.
+        core_seconds: of the processor's time.
     """
 
     files: int
     state: str
     seconds: float
+    core_seconds: float
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +91,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip_frames", type=int, default=12, metavar="N", help="of a clip (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="X",
                         help="how long each rate is measured (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--folder", type=Path, metavar="DIR",
+                        help="where datasets are made for a while (default: the system's folder for such)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a second each, 2000 files: to see whether it works")
 
 
@@ -96,14 +104,17 @@ def run(arguments: argparse.Namespace) -> None:
             f"--clip_frames {arguments.clip_frames} --files {num_files}: expected clips of 2 to "
             f"{SEQUENCE_FRAMES // 2} frames, at least 2 files, and some time"
         )
-    cv2.setNumThreads(0)  # as in a loader's process
-    with tempfile.TemporaryDirectory() as folder:
+    # as in a loader's process
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        kept_on = file_system(Path(folder))
         rates = list(measure_rates(Path(folder), clip_frames=arguments.clip_frames, seconds=seconds))
         starts = list(measure_starts(Path(folder) / "many", num_files=num_files))
-    print(as_text(rates, starts))
+    print(f"{as_text(rates, starts)}\n\nfiles on: {kept_on}")
     if arguments.json is not None:
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        write_json(arguments.json, {"machine": machine, "rates": [asdict(one) for one in rates],
+        write_json(arguments.json, {"machine": machine, "file_system": kept_on, "rates": [asdict(one) for one in rates],
                                     "starts": [asdict(one) for one in starts]})  # fmt: skip
         print(f"written: {arguments.json}")
 
@@ -120,24 +131,25 @@ def measure_rates(folder: Path, *, clip_frames: int, seconds: float) -> Iterator
         shutil.rmtree(real)
         write_video(real.with_suffix(".mp4"), _painted_frames(), frames_per_second=25)
         for root in (pictures, video, shards):
-            rate = clips_per_second(config, root, clip_frames=clip_frames, seconds=seconds)
-            yield Rate(kind, root.name, clip_frames, round(rate, 3), round(rate * clip_frames, 1))
+            rate, core_rate = clips_per_second(config, root, clip_frames=clip_frames, seconds=seconds)
+            yield Rate(kind, root.name, clip_frames, round(rate, 3), round(rate * clip_frames, 1), round(core_rate, 3))
 
 
-def clips_per_second(config: DataConfig, root: Path, *, clip_frames: int, seconds: float) -> float:
-    """How many clips one process makes a second, every one read from the disk."""
+def clips_per_second(config: DataConfig, root: Path, *, clip_frames: int, seconds: float) -> tuple[float, float]:
+    """How many clips one process makes a second, and a second of the processor's time; none is remembered."""
     with _quiet():
         clips = build_clips(config, ScheduleConfig(), root=root, seed=0)
         clips[ClipRequest(0, clip_frames)]
-    spent = 0.0
+    spent = core_spent = 0.0
     for done in count(1):
         with _quiet():  # a dataset of its own for every clip: nothing is remembered from the one before
             clips = build_clips(config, ScheduleConfig(), root=root, seed=0)
-        began = time.perf_counter()
+        began, core_began = time.perf_counter(), time.process_time()
         clips[ClipRequest(done, clip_frames)]
         spent += time.perf_counter() - began
+        core_spent += time.process_time() - core_began
         if spent >= seconds:
-            return done / spent
+            return done / spent, done / core_spent
     raise AssertionError("unreachable")
 
 
@@ -145,10 +157,11 @@ def measure_starts(root: Path, *, num_files: int) -> Iterator[Start]:
     """The start of a paired dataset of ``num_files`` small pictures, half in ``A`` and half in ``B``, twice."""
     write_many(root, num_files=num_files)
     for state in ("cold", "warm"):
-        began = time.perf_counter()
+        began, core_began = time.perf_counter(), time.process_time()
         with _quiet():
             build_clips(CONFIGS["paired"], ScheduleConfig(), root=root, seed=0)
-        yield Start(num_files, state, round(time.perf_counter() - began, 3))
+        seconds, core_seconds = time.perf_counter() - began, time.process_time() - core_began
+        yield Start(num_files, state, round(seconds, 3), round(core_seconds, 3))
 
 
 def write_many(root: Path, *, num_files: int) -> None:
@@ -170,17 +183,14 @@ def write_dataset(root: Path, *, kind: str) -> None:
     height, width = SIZE
     labels = (np.arange(height)[:, None] // 32 + np.arange(width) // 64).astype(np.uint8)
     points = sample_landmarks()[:SEQUENCE_FRAMES] * 0.6
-    # one drawing of a person will do: what is timed is reading and drawing it
-    person = np.zeros((137, 3))
-    person[:, 0] = width / 2 + 60 * np.sin(np.arange(137))
-    person[:, 1] = height / 2 + 100 * np.cos(np.arange(137) / 3)
-    person[:, 2] = 0.9
+    # one person will do: what is timed is reading and drawing
+    people = people_as_json([Puppet().moment(0).person]) if kind == "pose" else {}
     for frame, picture in enumerate(_painted_frames()):
         name = f"s/{frame:05d}"
         if kind == "face":
             _save(root / f"train_keypoints/{name}.txt", landmarks_as_text(points[frame % len(points)]))
         elif kind == "pose":
-            _save(root / f"train_openpose/{name}_keypoints.json", json.dumps(people_as_json([person])))
+            _save(root / f"train_openpose/{name}_keypoints.json", json.dumps(people))
             _save(root / f"train_densepose/{name}_IUV.png", np.dstack((labels, labels, labels)))
         elif kind == "street":
             _save(root / f"A/train/{name}.png", labels)
@@ -193,15 +203,26 @@ def write_dataset(root: Path, *, kind: str) -> None:
 
 def as_text(rates: list[Rate], starts: list[Start]) -> str:
     """Both tables, in Markdown."""
-    rows = [[one.kind, one.source, str(one.clip_frames), f"{one.clips_per_second:.2f}", f"{one.frames_per_second:.1f}"]
-            for one in rates]  # fmt: skip
-    begun = [[str(one.files), one.state, f"{one.seconds:.2f}"] for one in starts]
+    rows = [[one.kind, one.source, str(one.clip_frames), f"{one.clips_per_second:.2f}", f"{one.frames_per_second:.1f}",
+             f"{one.clips_per_core_second:.2f}"] for one in rates]  # fmt: skip
+    begun = [[str(one.files), one.state, f"{one.seconds:.2f}", f"{one.core_seconds:.2f}"] for one in starts]
     return "\n\n".join(
         [
-            text_table(["kind", "real frames from", "clip", "clips/s", "frames/s"], rows),
-            text_table(["files", "start", "seconds"], begun),
+            text_table(["kind", "real frames from", "clip", "clips/s", "frames/s", "clips/s of a core"], rows),
+            text_table(["files", "start", "seconds", "seconds of a core"], begun),
         ]
     )
+
+
+def file_system(folder: Path) -> str:
+    """The type of the file system that ``folder`` lies on, such as ``ext4`` or ``tmpfs``; ``unknown`` off Linux."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return "unknown"
+    above = {str(folder.resolve()), *map(str, folder.resolve().parents)}
+    # the deepest, and of those the one mounted last, is what is seen
+    return max((len(place), number, kind) for number, (place, kind) in enumerate(mounts) if place in above)[2]
 
 
 def _painted_frames() -> Iterator[np.ndarray]:
