@@ -73,7 +73,9 @@ def thumbnail(semantic: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(semantic.float(), (height, width)).flatten()
 
 
-def choose_keyframes(thumbnails: Thumbnails, *, method: str, share: float, num_given: int) -> list[int]:
+def choose_keyframes(
+    thumbnails: Thumbnails, *, method: str, share: float, num_given: int, quality: float | None = None
+) -> list[int]:
     """Choose the frames that are generated (or given); all others will be interpolated between them.
 
     Args:
@@ -87,6 +89,7 @@ def choose_keyframes(thumbnails: Thumbnails, *, method: str, share: float, num_g
         share: how many of the frames that are not given are generated, in (0, 1]; at least one is. With
             ``num_given = 0`` the first frame is among them, since nothing could be interpolated before it.
         num_given: how many first frames are there already.
+        quality: with "dp", in place of the share: as few key-frames as reach it (``fewest_keyframes``).
 
     Returns:
         Sorted absolute indices. The given frames and the last frame are always among them.
@@ -110,6 +113,8 @@ def choose_keyframes(thumbnails: Thumbnails, *, method: str, share: float, num_g
     if method == "published":
         differences = _changes(thumbnails)
         return sorted({*range(num_given + 1), *published_keyframes(differences), num_frames - 1})
+    if method == "dp" and quality is not None:
+        return [*range(start + 1), *(start + one for one in fewest_keyframes(thumbnails, quality=quality, start=start))]
     num_generated = round(share * (num_frames - num_given))
     num_chosen = min(max(num_generated - (num_given == 0), 1), length)
     if method == "dp":
@@ -162,6 +167,37 @@ def cheapest_keyframes(thumbnails: Thumbnails, *, num_chosen: int, start: int = 
     return chosen
 
 
+def fewest_keyframes(thumbnails: Thumbnails, *, quality: float, start: int = 0) -> list[int]:
+    """Drop as many frames as linear interpolation between their neighbours predicts well enough.
+
+    Among the choices with as few key-frames, the one of which ``cheapest_keyframes`` thinks best. No gap is longer than
+    32 frames; videos of over 1024 frames are seen in stretches of that length. The memory does not grow with the
+    quality, and the time as N x 32 for each key-frame of a stretch.
+
+    Args:
+        thumbnails: as in ``cheapest_keyframes``.
+        quality: how close the prediction of each dropped semantic frame comes at least, in decibels: ``-10 log10`` of
+            the mean squared difference of the thumbnails. What a figure means depends on the kind of data.
+        start: where to begin, below N - 1.
+
+    Returns:
+        Sorted indices counted from ``start``, without 0, with N - 1 - start.
+    """
+    length = len(thumbnails) - 1 - start
+    limit = _largest_distance(quality, num_values=thumbnails[:1].shape[1])
+    num_stretches = math.ceil(length / _STRETCH)
+    ends = [stretch * length // num_stretches for stretch in range(num_stretches + 1)]
+    chosen: list[int] = []
+    for first, last in pairwise(ends):
+        chosen += [first + index for index in _shortest_path(thumbnails, start + first, start + last, limit=limit)]
+    return chosen
+
+
+def _largest_distance(quality: float, *, num_values: int) -> float:
+    """The squared distance of two thumbnails at which the one predicts the other with just that quality."""
+    return float(num_values * 10 ** (-quality / 10))
+
+
 class LiveKeyframes:
     """Chooses the key-frames of a stream, of which no more is known than a few frames ahead.
 
@@ -169,16 +205,17 @@ class LiveKeyframes:
     (``cheapest_keyframes``) with as many steps as the share allows by then, and its first step is taken. No gap is
     longer than the look-ahead. Over a stream the share is kept: there are at most 3 key-frames more than ``share``
     times its frames; where the look-ahead is shorter than the mean gap, 1 / share, each gap is as long as the look-
-    ahead.
+    ahead. With a quality, the path has as few steps as reach it (``fewest_keyframes``), whatever the share.
     """
 
-    def __init__(self, *, share: float, lookahead: int, num_given: int = 0) -> None:
+    def __init__(self, *, share: float, lookahead: int, num_given: int = 0, quality: float | None = None) -> None:
         """Begin a stream.
 
         Args:
             share: key-frames per frame that is not given, in (0, 1].
             lookahead: frames that are waited for after a key-frame, at least 1; with 1 every frame is a key-frame.
             num_given: how many first frames are there already; all are key-frames. Without any, frame 0 is one.
+            quality: in place of the share, as in ``fewest_keyframes``.
 
         Raises:
             ValueError: a share or look-ahead out of range.
@@ -190,6 +227,7 @@ class LiveKeyframes:
             )
         self.share = share
         self.lookahead = lookahead
+        self.quality = quality
         self._num_first = max(num_given, 1)
         self._num_frames = 0
         self._num_generated = -num_given
@@ -215,9 +253,13 @@ class LiveKeyframes:
 
     def _next(self) -> int:
         last = len(self._window) - 1
+        window = torch.stack(list(self._window))
+        if self.quality is not None:
+            limit = _largest_distance(self.quality, num_values=window.shape[1])
+            return self._take(self._newest + _shortest_path(window, 0, last, limit=limit)[0])
         due = round(self.share * (self._newest + last + 1 - self._num_given))
         num_steps = min(max(due - self._num_generated, 1), last)
-        path = _cheapest_path(torch.stack(list(self._window)), 0, last, num_steps=num_steps)
+        path = _cheapest_path(window, 0, last, num_steps=num_steps)
         return self._take(self._newest + path[0])
 
     def _take(self, number: int) -> int:
@@ -244,21 +286,53 @@ def _cheapest_path(thumbnails: Thumbnails, first: int, last: int, *, num_steps: 
     length = last - first
     max_gap = min(length, max(_LEAST_MAX_GAP, math.ceil(4 * length / num_steps)))
     costs = _gap_costs(_banded_gram(thumbnails, first, last, max_gap=max_gap), max_gap=max_gap)
-    best = torch.full((length + 1,), math.inf, dtype=costs.dtype)
-    best[0] = 0
-    origins = []
+    walk = _Walk(costs)
     for _ in range(num_steps):
+        walk.take_a_step()
+    return walk.path()
+
+
+def _shortest_path(thumbnails: Thumbnails, first: int, last: int, *, limit: float) -> list[int]:
+    """Walk in as few gaps as drop no frame with a squared distance above ``limit``; else as ``_cheapest_path``."""
+    max_gap = min(last - first, _LEAST_MAX_GAP)
+    costs = _gap_costs(_banded_gram(thumbnails, first, last, max_gap=max_gap), max_gap=max_gap, limit=limit)
+    walk = _Walk(costs)
+    while not walk.has_arrived():
+        walk.take_a_step()
+    return walk.path()
+
+
+class _Walk:
+    """The cheapest ways from frame 0 to every frame in so many steps, one step after another."""
+
+    def __init__(self, costs: Tensor) -> None:
+        """Args: ``_gap_costs``."""
+        self._costs = costs
+        self._best = torch.full((len(costs),), math.inf, dtype=costs.dtype)
+        self._best[0] = 0
+        self._origins: list[Tensor] = []
+
+    def take_a_step(self) -> None:
+        """Lengthen all ways by one gap."""
+        num_frames, max_gap = self._costs.shape
         # row j: the best ways to frames j - max_gap .. j - 1 with one step less
-        before = F.pad(best, (max_gap, 0), value=math.inf).unfold(0, max_gap, 1)[:-1]
-        best, column = (before + costs).min(dim=1)
-        origins.append(torch.arange(length + 1) - max_gap + column)
-    path = [length]
-    for origin in reversed(origins[1:]):
-        path.append(int(origin[path[-1]]))
-    return path[::-1]
+        before = F.pad(self._best, (max_gap, 0), value=math.inf).unfold(0, max_gap, 1)[:-1]
+        self._best, column = (before + self._costs).min(dim=1)
+        self._origins.append(torch.arange(num_frames) - max_gap + column)
+
+    def has_arrived(self) -> bool:
+        """Whether a way of so many steps leads to the last frame."""
+        return math.isfinite(self._best[-1])
+
+    def path(self) -> list[int]:
+        """The frames of the cheapest way to the last one, without frame 0."""
+        path = [len(self._best) - 1]
+        for origin in reversed(self._origins[1:]):
+            path.append(int(origin[path[-1]]))
+        return path[::-1]
 
 
-def _gap_costs(gram: Tensor, *, max_gap: int) -> Tensor:
+def _gap_costs(gram: Tensor, *, max_gap: int, limit: float = math.inf) -> Tensor:
     """Cost [N, max_gap] of dropping all frames between j and an earlier i: row j, column i - j + max_gap.
 
     Gaps that would begin before frame 0 cost infinity. The squared norms unfold into products of two frames,
@@ -267,6 +341,7 @@ def _gap_costs(gram: Tensor, *, max_gap: int) -> Tensor:
     Args:
         gram: ``_banded_gram``, [N, max_gap + 1].
         max_gap: the longest gap.
+        limit: gaps that drop a frame with a larger squared norm cost infinity.
     """
     num_frames = len(gram)
     j = torch.arange(num_frames)[:, None]
@@ -280,7 +355,8 @@ def _gap_costs(gram: Tensor, *, max_gap: int) -> Tensor:
         squares = gram[m, 0] + a * a * gram[i, 0] + b * b * gram[end, 0]
         products = a * gram[m, gap - after] + b * gram[end, after] - a * b * gram[end, gap]
         distances = (squares - 2 * products).clamp(min=0)
-        costs[gap:, max_gap - gap] = (distances + _NEGLIGIBLE).log().sum(dim=1)
+        cost = (distances + _NEGLIGIBLE).log().sum(dim=1)
+        costs[gap:, max_gap - gap] = cost.masked_fill((distances > limit).any(dim=1), math.inf)
     return costs
 
 

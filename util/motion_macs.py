@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import cv2
 
 from models.flow import make_search
+from models.interpolate import DENSE_SEARCHES
 
 COLOURS = 3
 BILINEAR, CUBIC = 4, 16  # products of one sample
-# as in make_interpolator
-_PATCH_STRIDES = {"dis": 5, "dis-medium": 3}
 # as in models/guided_motion.py: answers per frame, taps of the Gaussian that spreads corrections, stride
 _ANSWERS, _BLUR, _GUIDE_STRIDE = 3, 33, 4
 
@@ -69,8 +68,8 @@ def motion_cost(interpolation: str, *, height: int, width: int) -> MotionCost | 
         flow = _block_search_flow()
     elif interpolation == "guided":
         return _guided_cost(smallest_side=min(height, width))
-    elif interpolation in _PATCH_STRIDES:
-        flow = _inverse_search_flow(_PATCH_STRIDES[interpolation], smallest_side=min(height, width))
+    elif interpolation in DENSE_SEARCHES:
+        flow = _inverse_search_flow(*DENSE_SEARCHES[interpolation], smallest_side=min(height, width))
     else:
         raise ValueError(f"expected an interpolation that make_interpolator knows, got {interpolation!r}")
     luma = COLOURS * 2
@@ -87,22 +86,23 @@ def motion_cost(interpolation: str, *, height: int, width: int) -> MotionCost | 
 
 def _guided_cost(*, smallest_side: int) -> MotionCost:
     """Motion that semantic frames guide; what makes their pictures counts with encoding them."""
-    image_flow = _inverse_search_flow(_PATCH_STRIDES["dis"], smallest_side=smallest_side)
-    guide_flow = _inverse_search_flow(_GUIDE_STRIDE, smallest_side=smallest_side)
+    image_flow = _inverse_search_flow(*DENSE_SEARCHES["dis"], smallest_side=smallest_side)
+    guide_flow = _inverse_search_flow(_GUIDE_STRIDE, 1, smallest_side=smallest_side)
     correction = (1 + 4) * 2 * _BLUR + 4  # how clear outlines are, and four coordinates, blurred along both axes
-    compared = 2 + COLOURS  # of both guides, and of both key-frames
-    answer = 2 * (COLOURS * CUBIC + BILINEAR) + compared + COLOURS + COLOURS  # moved, judged, blended, weighted
+    judged = (2 * BILINEAR + 2 + COLOURS) / 4  # both guides moved and compared, both key-frames compared; at a quarter
+    answer = 2 * COLOURS * CUBIC + judged + BILINEAR + COLOURS + COLOURS  # moved, judged, blended, weighted
     straight = 2 * 2 * 2
     return MotionCost(
         per_gap=2 * image_flow + COLOURS * 2, per_frame=2 * guide_flow + straight + correction + _ANSWERS * answer
     )
 
 
-def _inverse_search_flow(patch_stride: int, *, smallest_side: int) -> float:
-    """One direction of dense inverse search from its coarsest to half resolution, a pixel of the full one."""
+def _inverse_search_flow(patch_stride: int, finest_scale: int, *, smallest_side: int) -> float:
+    """One direction of dense inverse search, a pixel of the full resolution; see ``DENSE_SEARCHES``."""
     search = make_search(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, smallest_side=smallest_side)
     area = search.getPatchSize() ** 2
-    levels = range(search.getFinestScale(), search.getCoarsestScale() + 1)
+    coarsest = search.getCoarsestScale()
+    levels = range(min(finest_scale, coarsest), coarsest + 1)
     # a step samples the patch, subtracts, and multiplies by both gradients
     descent = search.getGradientDescentIterations() * (BILINEAR + 1 + 2)
     # flows of the neighbours above, left, below and right are tried too: sampled and compared

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from models.interpolate import (
     Interpolator,
+    _mix,
+    _mix_in_torch,
     _sample_cubic,
     _sample_cubic_in_torch,
     fill_between,
@@ -25,7 +27,7 @@ from models.interpolate import (
 from tests.golden import randn
 from util.video import read_video
 
-NAMES = ("dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest")
+NAMES = ("dis-fast", "dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest")
 
 
 def texture(key: str, side: int = 128) -> np.ndarray:
@@ -102,7 +104,7 @@ def test_any_size_gives_frames_of_the_right_shape_type_and_range(name: str, size
         assert frames.abs().max() <= 1
 
 
-@pytest.mark.parametrize("name", ["dis", "dis-medium", "blocks"])
+@pytest.mark.parametrize("name", ["dis-fast", "dis", "dis-medium", "blocks"])
 @pytest.mark.parametrize("times", [[0.5], [1 / 3, 2 / 3], [0.1, 0.85]])
 def test_motion_is_followed_to_the_exact_time(name: str, times: list[float]) -> None:
     picture = texture("motion")
@@ -128,10 +130,10 @@ def test_minterpolate_follows_motion_at_half_time() -> None:
 
 def test_minterpolate_in_one_stream_gives_every_frame_at_its_time() -> None:
     picture = texture("motion")
-    keyframes = [window(picture, 20 + step, 20) for step in (0, 4, 8)]
-    frames = minterpolate_stream(keyframes, gap=2)
-    assert len(frames) == 5
-    assert all(psnr(frames[2 * number], frame) > 40 for number, frame in enumerate(keyframes))
+    keyframes = {number: window(picture, 20 + 2 * number, 20) for number in (0, 2, 5)}
+    frames = minterpolate_stream(keyframes)
+    assert len(frames) == 6
+    assert all(psnr(frames[number], frame) > 40 for number, frame in keyframes.items())
     assert psnr(frames[1], window(picture, 22, 20)) > psnr(frames[1], window(picture, 24, 20)) + 5
 
 
@@ -188,10 +190,17 @@ def test_wrong_frames_and_times_are_refused(name: str) -> None:
 def test_cubic_sampling_is_the_same_by_opencv_and_by_torch() -> None:
     frame = window(texture("sampling"), 5, 5).permute(1, 2, 0).contiguous()
     positions = torch.from_numpy(randn("positions", (64, 80, 2))) * 40 + 35  # some outside
-    positions = (positions * 32).round() / 32
-    torch.testing.assert_close(
-        _sample_cubic(frame, positions), _sample_cubic_in_torch(frame, positions), atol=1e-4, rtol=0
-    )
+    by_opencv = _sample_cubic(frame, positions.float(), out=torch.empty_like(frame))
+    torch.testing.assert_close(by_opencv, _sample_cubic_in_torch(frame, positions), atol=1e-4, rtol=0)
+
+
+def test_mixing_is_the_same_by_opencv_and_by_torch() -> None:
+    base, other = (window(texture(key), 5, 5).permute(1, 2, 0).contiguous() for key in ("base", "other"))
+    share = torch.from_numpy(randn("share", (1, 1, 8, 10))).float().sigmoid()
+    by_opencv, by_torch = base.clone(), base.clone()
+    _mix(by_opencv, other, share)
+    _mix_in_torch(by_torch, other, share)
+    torch.testing.assert_close(by_opencv, by_torch, atol=1e-4, rtol=0)
 
 
 def sample_video() -> list[Tensor]:

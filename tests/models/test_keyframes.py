@@ -15,6 +15,7 @@ from models.keyframes import (
     LiveKeyframes,
     cheapest_keyframes,
     choose_keyframes,
+    fewest_keyframes,
     published_keyframes,
     thumbnail,
 )
@@ -140,6 +141,50 @@ def test_wrong_arguments_are_refused_with_the_choices() -> None:
             choose_keyframes(frames, method="dp", share=share, num_given=2)
     with pytest.raises(ValueError, match=r"\[N, D\]"):
         choose_keyframes(frames[:0], method="dp", share=0.3, num_given=2)
+
+
+def worst_quality(thumbnails: Tensor, keyframes: list[int]) -> float:
+    """How well the worst dropped frame is predicted, in decibels."""
+    frames = thumbnails.double()
+    worst = 0.0
+    for i, j in itertools.pairwise(keyframes):
+        for m in range(i + 1, j):
+            predicted = torch.lerp(frames[i], frames[j], (m - i) / (j - i))
+            worst = max(worst, float((frames[m] - predicted).square().mean()))
+    return -10 * math.log10(worst) if worst else math.inf
+
+
+@settings(max_examples=25, deadline=None)
+@given(num_frames=st.integers(2, 9), seed=st.integers(0, 10**6), quality=st.floats(-10, 20))
+def test_a_quality_is_reached_with_as_few_keyframes_as_brute_force_finds(
+    num_frames: int, seed: int, quality: float
+) -> None:
+    thumbnails = smooth_video(num_frames, key=f"quality{seed}")
+    chosen = fewest_keyframes(thumbnails, quality=quality)
+    assert chosen[-1] == num_frames - 1
+    assert worst_quality(thumbnails, [0, *chosen]) >= quality - 1e-4
+    for fewer in range(len(chosen) - 1):
+        for inner in itertools.combinations(range(1, num_frames - 1), fewer):
+            assert worst_quality(thumbnails, [0, *inner, num_frames - 1]) < quality + 1e-4
+
+
+def test_a_higher_quality_takes_more_keyframes_up_to_all() -> None:
+    video = smooth_video(1500)
+    counts = [
+        len(choose_keyframes(video, method="dp", share=0.3, num_given=2, quality=quality)) for quality in (-30, 0, 60)
+    ]
+    assert counts[0] < counts[1] < counts[2] == 1500
+    assert choose_keyframes(video[:3], method="dp", share=0.3, num_given=2, quality=-30) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("quality", [-5.0, 3.0, 80.0])
+def test_live_keyframes_reach_the_quality_too(quality: float) -> None:
+    video = smooth_video(80)
+    chosen = live(video, share=0.3, lookahead=8, num_given=2, quality=quality)
+    assert worst_quality(video, chosen) >= quality
+    assert max(j - i for i, j in itertools.pairwise(chosen)) <= 8
+    if quality == 80:
+        assert chosen == list(range(80))
 
 
 def live(thumbnails: Tensor, **settings: float) -> list[int]:
