@@ -9,8 +9,9 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from dominate import document, svg, tags
@@ -83,6 +84,39 @@ class Section:
                 )
 
 
+class Estimate(NamedTuple):
+    """A value of a table with its interval, which is told below it in small print.
+
+    Attributes:
+        value, low, high: it and the ends of its interval; None: no interval.
+        is_difference: it is told with its sign, and none of a column is the best.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    is_difference: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A further part of a page, below its numbers; what is empty is left out.
+
+    Attributes:
+        title: its headline.
+        text: what the reader must know.
+        rows: a table, see ``write_page``.
+        drawings: SVG documents, side by side.
+        links: relative addresses of files.
+    """
+
+    title: str
+    text: str = ""
+    rows: list[dict[str, object]] = field(default_factory=list)
+    drawings: Sequence[str] = ()
+    links: Sequence[str] = ()
+
+
 def write_page(
     path: Path,
     *,
@@ -92,6 +126,7 @@ def write_page(
     table: list[dict[str, object]],
     commands: list[str],
     notes: Sequence[str] = (),
+    parts: Sequence[Part] = (),
     embed_limit: int = EMBED_LIMIT,
 ) -> None:
     """Write the result page: videos with one shared control, timelines, curves, numbers and commands.
@@ -102,9 +137,11 @@ def write_page(
         intro: what the page shows, in a sentence or two.
         sections: the sequences, each with a player of its own.
         table: one dict per row; the columns are their keys in order of first appearance, the first one names the row.
-            Missing values become a dash; the best PSNR and SSIM are bold.
+            Missing values become a dash; the best values are bold in the columns of PSNR and SSIM, and in those whose
+            name ends with ↑ or ↓.
         commands: what was typed to get here, one command per item.
         notes: what the reader must know to judge the result.
+        parts: what else there is, between the table and the commands.
         embed_limit: with more bytes of embedded videos than this (40 MiB) they are linked relative to the page
             instead, and the page says so.
 
@@ -131,7 +168,12 @@ def write_page(
         with tags.main():
             for section in sections:
                 _section(section, folder)
-            _table(table)
+            if table:
+                with tags.section(aria_label="Numbers"):
+                    tags.h2("Numbers")
+                    _table(table)
+            for part in parts:
+                _part(part)
             _commands(commands)
             _notes(notes)
         with tags.footer():
@@ -412,39 +454,66 @@ def _chart_in_words(curves: dict[str, list[float | None]]) -> str:
 # ---- numbers, commands, notes ----------------------------------------------------------------------------------------
 
 
+def _part(part: Part) -> None:
+    with tags.section(aria_label=part.title):
+        tags.h2(part.title)
+        if part.text:
+            tags.p(part.text, cls="quiet")
+        if part.rows:
+            _table(part.rows)
+        if part.drawings:
+            with tags.div(cls="drawings"):
+                for drawing in part.drawings:
+                    tags.figure(raw(drawing))
+        if part.links:
+            with tags.p(cls="links"):
+                for link in part.links:
+                    tags.a(link, href=quote(link))
+
+
 def _table(rows: list[dict[str, object]]) -> None:
-    if not rows:
-        return
     columns = list(dict.fromkeys(column for row in rows for column in row))
     best = {column: _best(column, rows) for column in columns}
-    with tags.section(aria_label="Numbers"):
-        tags.h2("Numbers")
-        with tags.div(cls="scroll", role="region", aria_label="Table of numbers", tabindex="0"), tags.table():
-            with tags.thead(), tags.tr():
-                for column in columns:
-                    tags.th(column, scope="col")
-            with tags.tbody():
-                for row in rows:
-                    with tags.tr():
-                        tags.th(_cell(columns[0], row.get(columns[0])), scope="row")
-                        for column in columns[1:]:
-                            text = _cell(column, row.get(column))
-                            tags.td(tags.b(text) if text == best[column] else text)
+    with tags.div(cls="scroll", role="region", aria_label="Table of numbers", tabindex="0"), tags.table():
+        with tags.thead(), tags.tr():
+            for column in columns:
+                tags.th(column, scope="col")
+        with tags.tbody():
+            for row in rows:
+                with tags.tr():
+                    tags.th(_cell(columns[0], row.get(columns[0])), scope="row")
+                    for column in columns[1:]:
+                        value = row.get(column)
+                        text = _cell(column, value)
+                        with tags.td():
+                            (tags.b if text == best[column] else tags.span)(text)
+                            if isinstance(value, Estimate) and value.low is not None and value.high is not None:
+                                ends = (value._replace(value=end) for end in (value.low, value.high))
+                                tags.small(" to ".join(_cell(column, end) for end in ends))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+def _number(value: object) -> float | None:
+    """What is compared with the other rows of a column; None where there is no number."""
+    if isinstance(value, Estimate):
+        value = None if value.is_difference else value.value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    return float(str(value)) if is_number else None
 
 
 def _best(column: str, rows: list[dict[str, object]]) -> str | None:
-    """The highest value as it is printed, in columns of PSNR and SSIM with something to compare; equals share it."""
-    numbers = [float(str(row[column])) for row in rows if _is_number(row.get(column))]
-    is_compared = any(metric in column.lower() for metric in ("psnr", "ssim"))
-    return _cell(column, max(numbers)) if is_compared and len(numbers) > 1 else None
+    """The best value as it is printed, in columns that say what is better and have more than one; equals share it."""
+    numbers = [number for row in rows if (number := _number(row.get(column))) is not None]
+    better = min if column.endswith("↓") else max
+    is_compared = column.endswith("↓") or any(sign in column.lower() for sign in ("psnr", "ssim", "↑"))
+    return _cell(column, better(numbers)) if is_compared and len(numbers) > 1 else None
 
 
 def _cell(column: str, value: object) -> str:
     """A value as the table prints it: decibels with 2 decimals, SSIM with 4, other fractions with 4 digits."""
+    if isinstance(value, Estimate):
+        if value.is_difference:
+            return f"{value.value:+.3g}"
+        value = value.value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return MISSING
     if isinstance(value, bool):

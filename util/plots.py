@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dominate import svg
 
-WIDTH, HEIGHT = 640, 360  # of the area between the axes and its surroundings, without the legend
-LEFT, RIGHT, TOP, BOTTOM = 70, 16, 14, 46
+WIDTH, HEIGHT = 480, 300  # of the area between the axes and its surroundings, without the legend
+LEFT, RIGHT, TOP, BOTTOM = 74, 18, 14, 46
 LEGEND_LINE = 18
 COLOURS = ("#2458a6", "#c2570c", "#16805f", "#9b3f92", "#8a6a00", "#5d6570", "#b03a62", "#3a8fb7")
 INK, GRID = "#1c1f24", "#dfdcd4"
@@ -23,12 +23,14 @@ class Point:
         label: told in the legend.
         x, y: the two quantities.
         interval: lower and upper end of an uncertain ``y``.
+        series: points of one series are joined and share a colour; empty: of none.
     """
 
     label: str
     x: float
     y: float
     interval: tuple[float, float] | None = None
+    series: str = ""
 
 
 class Axis:
@@ -84,15 +86,21 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
     x = Axis([point.x for point in points], start=LEFT, end=WIDTH - RIGHT, may_be_logarithmic=True)
     y = Axis(heights, start=HEIGHT - BOTTOM, end=TOP)
     drawing = _frame(x, y, x_label=x_label, y_label=y_label, num_lines=len(points))
+    # a point of no series is one of its own
+    series = [point.series or f"{number}" for number, point in enumerate(points)]
+    styles = [list(dict.fromkeys(series)).index(one) for one in series]
     with drawing:
-        for number, point in enumerate(points):
-            colour, across = _colour(number), x.place(point.x)
+        for style in dict.fromkeys(styles):
+            members = sorted((point for point, one in zip(points, styles, strict=True) if one == style), key=_across)
+            _line([(x.place(point.x), y.place(point.y)) for point in members], style)
+        for number, (point, style) in enumerate(zip(points, styles, strict=True)):
+            colour, across = _colour(style), x.place(point.x)
             if point.interval is not None:
                 low, high = (f"{y.place(value):.1f}" for value in point.interval)
                 svg.line(x1=f"{across:.1f}", x2=f"{across:.1f}", y1=low, y2=high, stroke=colour, stroke_opacity="0.5")
             svg.circle(cx=f"{across:.1f}", cy=f"{y.place(point.y):.1f}", r="4.5", fill=colour)
             _text(str(number + 1), x=across + 7, y=y.place(point.y) - 6, colour=colour)
-        _legend([f"{number + 1}  {point.label}" for number, point in enumerate(points)])
+        _legend([f"{number + 1}  {point.label}" for number, point in enumerate(points)], styles)
     return str(drawing.render(pretty=False)) + "\n"
 
 
@@ -119,17 +127,27 @@ def curves(lines: Mapping[str, Sequence[float | None]], *, x_label: str, y_label
         for number, line in enumerate(lines.values()):
             for run in unbroken(line):
                 # a lone value is a line of no length: its round ends make a dot
-                places = [f"{x.place(frame):.1f},{y.place(value):.1f}" for frame, value in run]
-                svg.polyline(
-                    points=" ".join(places * 2 if len(places) == 1 else places),
-                    fill="none",
-                    stroke=_colour(number),
-                    stroke_width="1.8",
-                    stroke_linecap="round",
-                    stroke_dasharray=_dashes(number),
-                )
-        _legend(list(lines))
+                places = [(x.place(frame), y.place(value)) for frame, value in run]
+                _line(places * 2 if len(places) == 1 else places, number)
+        _legend(list(lines), range(len(lines)))
     return str(drawing.render(pretty=False)) + "\n"
+
+
+def _across(point: Point) -> float:
+    return point.x
+
+
+def _line(places: Sequence[tuple[float, float]], style: int) -> None:
+    """A line through pixels; nothing where there are less than two."""
+    if len(places) > 1:
+        svg.polyline(
+            points=" ".join(f"{across:.1f},{up:.1f}" for across, up in places),
+            fill="none",
+            stroke=_colour(style),
+            stroke_width="1.8",
+            stroke_linecap="round",
+            stroke_dasharray=_dashes(style),
+        )
 
 
 def unbroken(line: Sequence[float | None]) -> list[list[tuple[int, float]]]:
@@ -175,17 +193,17 @@ def _frame(x: Axis, y: Axis, *, x_label: str, y_label: str, num_lines: int) -> s
     return drawing
 
 
-def _legend(labels: Sequence[str]) -> None:
-    for number, label in enumerate(labels):
+def _legend(labels: Sequence[str], styles: Sequence[int]) -> None:
+    for number, (label, style) in enumerate(zip(labels, styles, strict=True)):
         top = HEIGHT + LEGEND_LINE * number + 4
         svg.line(
             x1=str(LEFT),
             x2=str(LEFT + 24),
             y1=str(top),
             y2=str(top),
-            stroke=_colour(number),
+            stroke=_colour(style),
             stroke_width="3",
-            stroke_dasharray=_dashes(number),
+            stroke_dasharray=_dashes(style),
         )
         _text(label, x=LEFT + 32, y=top + 4)
 

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from models.interpolate import DenseInverseSearch, HoldAcrossCuts, MotionCompensation, make_interpolator
-from options.config import TestConfig
+from options.config import GeneratorConfig, TestConfig
 from util.benchmarks import SUBCOMMANDS, build_parser
-from util.benchmarks.macs import PART_TIME, TEACHER
+from util.benchmarks.macs import PART_TIME, TEACHER, measure
 from util.benchmarks.macs import STUDENT as ONE_FRAME
 from util.errors import UserError
-from util.motion_macs import _PATCH_STRIDES, motion_macs
+from util.motion_macs import motion_macs
 
 KEYS = ["task", "network", "size", "exact_gmacs", "paper_gmacs", "params_m", "keyframe_share", "published_gmacs"]
 # exact and paper convention of the original and of one student frame; published figures and the share they imply
@@ -82,22 +81,13 @@ def test_motion_compensation_is_counted_apart_and_is_small(rows: list[dict]) -> 
     assert published and all(row["motion_gmacs"] < 0.03 * row["exact_gmacs"] for row in published)
 
 
-@pytest.mark.parametrize("name", _PATCH_STRIDES)
-def test_motion_is_counted_for_the_search_that_is_used(name: str) -> None:
-    interpolator = make_interpolator(name)
-    assert isinstance(interpolator, HoldAcrossCuts)
-    assert isinstance(interpolator.within_scene, MotionCompensation)
-    assert isinstance(interpolator.within_scene.estimate_flows, DenseInverseSearch)
-    assert interpolator.within_scene.estimate_flows.patch_stride == _PATCH_STRIDES[name]
-
-
 def test_motion_grows_with_what_is_done() -> None:
     def cost_of(name: str) -> int | None:
         return motion_macs(name, height=256, width=256, keyframe_share=0.3)
 
-    costs = [cost_of(name) for name in ("nearest", "blend", "blocks", "dis", "dis-medium")]
+    costs = [cost_of(name) for name in ("nearest", "blend", "blocks", "dis-fast", "dis", "dis-medium")]
     known = [cost for cost in costs if cost is not None]
-    assert known == sorted(known) and known[0] == 0 and len(known) == 5
+    assert known == sorted(known) and known[0] == 0 and len(known) == 6
     assert known[1] == round(256 * 256 * 0.7 * 3), "a cross-fade is a product a colour"
     assert cost_of("minterpolate") is None
 
@@ -108,6 +98,21 @@ def test_an_impossible_share_is_refused() -> None:
     arguments = build_parser("").parse_args(["macs", "--keyframe_share", "2"])
     with pytest.raises(UserError, match="--keyframe_share 2"):
         arguments.run(arguments)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GeneratorConfig(ngf=8, n_downsample_G=2, n_blocks=2, n_scales_spatial=2, n_blocks_local=1),
+        GeneratorConfig(ngf=8, n_downsample_G=2, n_blocks=2, fg=True),
+        GeneratorConfig(ngf=8, n_downsample_G=2, n_blocks=2, netG="global"),
+    ],
+)
+def test_any_generator_is_counted(config: GeneratorConfig) -> None:
+    cost = measure(config, semantic_channels=3, size=(32, 64))
+    twice = measure(config, semantic_channels=3, size=(64, 64))
+    assert cost.parameters == twice.parameters > 0
+    assert twice.macs.exact == 2 * cost.macs.exact > 0 and cost.paper > cost.macs.exact
 
 
 def test_a_checkpoint_that_is_not_there_is_named() -> None:

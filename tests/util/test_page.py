@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from util.errors import UserError
-from util.page import PageVideo, Section, write_page
+from util.page import Estimate, PageVideo, Part, Section, write_page
 
 VOID = {"meta", "link", "input", "br", "img"}
 HOSTILE = "<script>alert(\"x\")</script> & 'quoted' </style>"
@@ -80,6 +81,7 @@ def write(
     *sections: Section,
     table: list[dict[str, object]] = NO_ROWS,
     text: str = "text",
+    parts: Sequence[Part] = (),
     embed_limit: int = 1000,
 ) -> Element:
     write_page(
@@ -90,6 +92,7 @@ def write(
         table=table,
         commands=[text],
         notes=[text],
+        parts=parts,
         embed_limit=embed_limit,
     )
     return Tree(path.read_text(encoding="utf-8")).root
@@ -172,6 +175,32 @@ def test_best_psnr_and_ssim_are_bold_and_nothing_else(tmp_path: Path) -> None:
         ],
     )
     assert [bold.text for bold in page.all("td") for bold in bold.all("b")] == ["24.61", "0.8100", "24.61"]
+
+
+def test_figures_say_which_direction_is_better_and_tell_their_interval(tmp_path: Path) -> None:
+    better = Estimate(0.5, 0.4, 0.6)
+    page = write(
+        tmp_path / "a.html",
+        table=[
+            {"name": "a", "flicker ↓": better, "made ↑": 1.0, "gain ↑": Estimate(0.25, -0.5, 1.0, is_difference=True)},
+            {"name": "b", "flicker ↓": Estimate(0.7), "made ↑": 2.0, "gain ↑": Estimate(0.5, is_difference=True)},
+        ],
+    )
+    assert [bold.text for bold in page.all("td") for bold in bold.all("b")] == ["0.5", "2"]
+    assert [small.text for small in page.all("small")] == ["0.4 to 0.6", "-0.5 to +1"]
+    assert "+0.25" in table_of(page)[1][3]
+
+
+def test_parts_have_words_tables_drawings_and_links(tmp_path: Path) -> None:
+    parts = [
+        Part("Cost", f"in {HOSTILE}", rows=[{"name": "a", "ms": 3.5}]),
+        Part("Plots", drawings=["<svg></svg>", "<svg></svg>"]),
+        Part("Files", links=["plots/a b.svg"]),
+    ]
+    page = write(tmp_path / "a.html", table=NO_ROWS, parts=parts)
+    assert [title.text for title in page.all("h2")][:3] == ["Cost", "Plots", "Files"]
+    assert HOSTILE in page.text and len(page.all("div", "drawings")[0].all("svg")) == 2
+    assert [link.attributes["href"] for link in page.all("a")] == ["plots/a%20b.svg"]
 
 
 def test_a_number_without_rival_is_not_best(tmp_path: Path) -> None:

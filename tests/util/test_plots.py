@@ -38,6 +38,16 @@ def test_a_scatter_is_whole_svg_with_a_dot_and_a_line_a_point() -> None:
         scatter([], x_label="", y_label="")
 
 
+def test_points_of_a_series_are_joined_in_their_order_and_share_a_colour() -> None:
+    points = [Point("b", 2.0, 1.0, series="s"), Point("alone", 5.0, 5.0), Point("a", 1.0, 3.0, series="s")]
+    drawing = scatter(points, x_label="", y_label="")
+    (line,) = marks(drawing, "polyline")
+    across = [float(place.split(",")[0]) for place in (line.get("points") or "").split()]
+    assert across == sorted(across) and len(across) == 2
+    first, alone, second = (dot.get("fill") for dot in marks(drawing, "circle"))
+    assert first == second != alone
+
+
 def test_a_curve_is_broken_where_a_frame_has_no_value() -> None:
     assert unbroken([None, 1.0, 2.0, None, 3.0]) == [[(1, 1.0), (2, 2.0)], [(4, 3.0)]]
     assert len(marks(curves({"a": [None, 1.0, 2.0, None, 3.0]}, x_label="", y_label=""), "polyline")) == 2

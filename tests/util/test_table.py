@@ -2,17 +2,21 @@
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 import train
+from data.transforms import Box, Geometry
 from options.cli import parse
 from options.config import DataConfig, TrainConfig
-from tests.tiny_face import STUDENT, TINY, write_tiny_face
+from tests.tiny_face import SIZE, STUDENT, TINY, write_tiny_face
 from util.benchmarks import ablation, build_parser
+from util.benchmarks.exact_motion import placed_flow
 from util.benchmarks.protocol import make_protocol, read_protocol, write_protocol
 from util.benchmarks.width import gmacs, nearest_width, with_width
 from util.errors import UserError
@@ -39,6 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
         ["--name", "teacher"],
         ["--name", "skd", "--stage", "skd", *STUDENT, "--teacher", str(folder / "teacher")],
         ["--name", "narrow", "--ngf", "2", "--seed", "1"],
+        ["--name", "scales", "--n_scales_spatial", "2", "--n_blocks_local", "1"],
     ):
         with patch.object(sys, "argv", ["train.py", *more]):
             train.run(parse(TrainConfig, [*common, *more], description="test"))
@@ -87,11 +92,17 @@ def test_the_report_has_published_rows_apart_plots_and_notes(made: Path) -> None
     markdown = (made / "table.md").read_text()
     ours, published = markdown.split("## Published")
     assert "original generator" in ours and "2066" not in ours and "2066" in published
-    assert "One sequence alone" in markdown and "too few for a clip: 1 frames" in markdown
+    assert "One sequence alone" in markdown and "too few for a clip: 1 frame." in markdown
     names = [path.stem for path in sorted((made / "plots").iterdir())]
     assert names == [f"{metric}_{kind}" for metric in ("flicker", "psnr") for kind in ("frames", "macs", "ms")]
     page = (made / "index.html").read_text()
-    assert page.count("<svg") == 6 and 'href="table.csv"' in page and "http://" not in page.replace("http://www.w3", "")
+    assert (
+        page.count("<figure><svg") == 6
+        and 'href="table.csv"' in page
+        and "http://" not in page.replace("http://www.w3", "")
+    )
+    # of both clips: semantics, real frames and all five contestants
+    assert page.count("data:video/mp4") == 2 * 7 and page.count("<td><b>") >= 2
     lines = list(csv.DictReader((made / "table.csv").read_text().splitlines()))
     assert [one["source"] for one in lines[:5]] == ["ours"] * 5 and lines[5]["published_gmacs"] == "2066"
     assert all(one["psnr"] == "" for one in lines[5:]) and float(lines[0]["psnr"]) > 0
@@ -165,6 +176,48 @@ def test_the_ablation_says_what_each_part_earns(runs: Path, data: Path, tmp_path
     earned = next(line for line in markdown.splitlines() if "SKD + TKD over no KD, share 1" in line)
     assert earned.count("+0 (+0 to +0)") == 2  # the same checkpoint twice
     assert "blend over nearest" in markdown and "dp over uniform" in markdown
+
+
+@pytest.mark.slow
+def test_a_coarse_to_fine_teacher_takes_part_and_may_be_made_narrower(runs: Path, data: Path, tmp_path: Path) -> None:
+    models = ("--checkpoints", runs / "scales", runs / "skd", "--baseline", runs / "scales")
+    run("table", *models, "--dataroot", data, "--output", tmp_path / "out", *LENGTH)
+    found = json.loads((tmp_path / "out" / "table.json").read_text())
+    original, *_, baseline = found["contestants"]
+    assert baseline == "composite, 2 scales, ngf 4, every frame"
+    assert found["costs"][original]["exact_gmacs"] == found["costs"][baseline]["exact_gmacs"] > 0
+    assert found["costs"][original]["keyframe_share"] == 1
+    config = parse(TrainConfig, [*TINY, "--n_scales_spatial", "2", "--ngf", "12"], description="test")
+    assert nearest_width(config, target=0.0) == 4, "every scale halves the channels"
+
+
+def test_flows_are_cut_and_scaled_with_their_frames() -> None:
+    flow = np.broadcast_to(np.array([4.0, 2.0], np.float32), (64, 128, 2))
+    unknown = np.zeros((64, 128), bool)
+    unknown[0, 0] = True
+    placement = Geometry("scaleWidth_and_crop", load_size=64, fine_size=32).place(Box(0, 0, 128, 64))
+    placed = placed_flow(flow, unknown=unknown, placement=placement)
+    assert placed.shape == (2, *placement.size) and np.allclose(np.nanmax(placed, axis=(1, 2)), [2, 1])
+    whole = Geometry("scaleWidth", load_size=64).place(Box(0, 0, 128, 64))
+    placed = placed_flow(flow, unknown=unknown, placement=whole)
+    assert np.isnan(placed[:, 0, 0]).all() and np.isnan(placed).sum() == 2
+    beyond = placed_flow(flow, unknown=unknown, placement=Geometry("none").place(Box(-32, 0, 96, 64)))
+    assert np.isnan(beyond[:, :, :32]).all() and not np.isnan(beyond[:, 1:, 32:]).any()
+
+
+def test_exact_motion_of_the_dataset_is_judged_where_there_is_any(runs: Path, data: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    (root / "test_flow" / "talk").mkdir(parents=True)
+    for number in range(11):
+        flow, nowhere = np.zeros((*SIZE, 2), np.float16), np.zeros(SIZE, bool)
+        path = root / "test_flow" / "talk" / f"{number:05d}.npz"
+        np.savez(path, forward=flow, backward=flow, occluded=nowhere, appeared=nowhere)
+    found = table(runs, root, tmp_path / "out", "--metrics", "flow_epe")
+    assert found["of_real_frames"]["flow_epe"] > 0
+    assert all(one["manifest"]["metric"] == "flow_epe" and one["value"] > 0
+               for (one,) in found["contestants"].values())  # fmt: skip
+    assert "error of the estimated flow" in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_paired_differences_leave_out_what_either_lacks(made: Path) -> None:

@@ -18,7 +18,7 @@ from util.errors import UserError
 from util.files import folder_beside
 from util.metrics.bootstrap import bootstrap_interval
 from util.metrics.manifest import Result
-from util.table import text_table
+from util.page import Estimate, Part
 
 # flag -> what was trained; each has all that the one before has, and one thing more
 VARIANTS = {
@@ -63,8 +63,12 @@ def run(arguments: argparse.Namespace) -> None:
     with folder_beside(arguments.output, sign=JSON) as scratch:
         comparison = compare(entries, arguments, scratch)
         pairs = steps_of(list(students), arguments.shares, arguments.interpolations, share=arguments.keyframe_share)
-        earned = earnings_section(comparison, pairs)
-        markdown = write_report(comparison, scratch, title=f"Ablation: {comparison.task}", sections=earned)
+        earned = earnings(comparison, pairs)
+        first = arguments.interpolations[0]
+        ours = [label_of(name, arguments.keyframe_share, interpolation=first) for name in students]
+        shown = [ORIGINAL, *ours, *(one.label for one in baseline_entries(arguments.baseline[-1:]))]
+        title = f"Ablation: {comparison.task}"
+        markdown = write_report(comparison, scratch, title=title, parts=earned, shown=shown)
     print(markdown)
     print(f"written: {arguments.output}")
 
@@ -80,7 +84,7 @@ def make_entries(
     """Every student at every share; the last one with every interpolator and key-frame rule, too."""
     first = interpolations[0]
     found = [
-        Entry(label_of(name, one, interpolation=first), path, "all" if one == 1 else "dp", one, first)
+        Entry(label_of(name, one, interpolation=first), path, "all" if one == 1 else "dp", one, first, series=name)
         for name, path in students.items()
         for one in dict.fromkeys(shares)
     ]
@@ -115,43 +119,41 @@ def steps_of(
     return steps
 
 
-def earnings_section(comparison: Comparison, steps: Sequence[tuple[str, str, str]]) -> str:
+def earnings(comparison: Comparison, steps: Sequence[tuple[str, str, str]]) -> list[Part]:
     """What each part earns, by metric: differences of the same frames, so that hard clips do not blur them."""
-    metrics: dict[str, str] = {}
-    rows = []
+    rows: list[dict[str, object]] = []
     for told, with_it, without_it in steps:
         if not {with_it, without_it} <= set(comparison.results):
             continue
         better = {one.manifest.metric: one for one in comparison.results[with_it]}
-        cells = {}
+        row: dict[str, object] = {"what": told}
         for other in comparison.results[without_it]:
             one = better[other.manifest.metric]
             if one.per_frame:
-                metrics[one.manifest.metric] = f"{one.manifest.metric} {'↑' if one.better == 'higher' else '↓'}"
+                heading = f"{one.manifest.metric} {'↑' if one.better == 'higher' else '↓'}"
                 window = comparison.protocol.window
-                cells[one.manifest.metric] = difference_cell(one, other, window=window, seed=comparison.protocol.seed)
-        rows.append((told, cells))
-    if not rows or not metrics:
-        return ""
-    table = text_table(
-        ["what", *metrics.values()], [[told, *(cells.get(name, "") for name in metrics)] for told, cells in rows]
-    )
-    return "\n".join([
-        "## What each part earns", "",
-        "Mean difference over the frames that both were judged on, with a 95 % interval of the resampled differences; "
-        "one that contains 0 says nothing, and none covers the luck of a training (see seeds in docs/benchmark.md). "
-        "↑: more is better, ↓: less is.", "", table,
-    ])  # fmt: skip
+                row[heading] = difference(one, other, window=window, seed=comparison.protocol.seed)
+        rows.append(row)
+    if not any(len(row) > 1 for row in rows):
+        return []
+    return [
+        Part(
+            "What each part earns",
+            "Mean difference over the frames that both were judged on, with a 95 % interval of the resampled "
+            "differences; one that contains 0 says nothing, and none covers the luck of a training (see seeds in "
+            "docs/benchmark.md). ↑: more is better, ↓: less is.",
+            rows,
+        )
+    ]
 
 
-def difference_cell(one: Result, other: Result, *, window: int, seed: int) -> str:
-    """The mean paired difference with its interval."""
+def difference(one: Result, other: Result, *, window: int, seed: int) -> Estimate | None:
+    """The mean paired difference with its interval; None where they share no frame."""
     windows = paired_differences(one, other, window=window)
     if not windows:
-        return ""
-    interval = bootstrap_interval(windows, _mean, seed=seed)
-    value = f"{_mean(windows):+.3g}"
-    return value if interval is None else f"{value} ({interval[0]:+.3g} to {interval[1]:+.3g})"
+        return None
+    low, high = bootstrap_interval(windows, _mean, seed=seed) or (None, None)
+    return Estimate(_mean(windows), low, high, is_difference=True)
 
 
 def paired_differences(one: Result, other: Result, *, window: int) -> list[list[float]]:

@@ -15,10 +15,12 @@ import torch
 
 from data.images import write_picture
 from data.sequences import VideoSequence
+from models.inference import Contestant, Opening, make_contestants
 from options.config import GeneratorConfig, Interpolation, Keyframes, TestConfig
-from test import Contestant, Opening, make_contestants, perform
+from test import perform, write_references
 from util.benchmarks import macs
-from util.benchmarks.protocol import Protocol, cut_clips, make_protocol, read_protocol
+from util.benchmarks.exact_motion import write_exact_flows
+from util.benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
 from util.device import choose_device
 from util.errors import UserError
 from util.evaluation import Take, summarise
@@ -30,6 +32,11 @@ from util.pictures import to_uint8
 
 EVERYWHERE = ("psnr", "ssim", "frechet_lite0", "warping_error", "flicker", "fid", "fvd", "lpips")
 OF_TASK = {"face": ("landmark_error",), "pose": ("pose_error",)}
+# metrics of one video alone, which judge the real one, too
+NOT_ZERO_OF_REAL = {
+    "warping_error": "less than that is smoother than life, not better",
+    "flow_epe": "that much is the error of the estimated flow",
+}
 # their files are looked for in a folder a contestant
 POSE_METRICS = ("pose_error", "keypoint_error")
 
@@ -42,6 +49,7 @@ class Entry:
         label: its name in tables.
         checkpoint: a folder.
         keyframes, share, interpolation: as ``test.py`` has them.
+        series: entries of one series differ in their share alone; plots join them. Empty: of none.
     """
 
     label: str
@@ -49,6 +57,7 @@ class Entry:
     keyframes: Keyframes = "all"
     share: float = 1.0
     interpolation: Interpolation = "dis"
+    series: str = ""
 
     @property
     def folder(self) -> str:
@@ -67,6 +76,7 @@ class Standing:
         ms: the same as milliseconds a frame.
         training_seed: of its checkpoint.
         results: a figure a metric.
+        takes: what it made of each clip.
     """
 
     entry: Entry
@@ -75,6 +85,7 @@ class Standing:
     ms: float
     training_seed: int
     results: list[Result] = field(default_factory=list)
+    takes: list[Take] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -85,15 +96,19 @@ class Comparison:
         task: ``face``, ``street``, ``pose`` or ``paired``.
         protocol: which clips.
         device: where it was timed, in words.
+        frames_per_second: at which the clips play.
         standings: one a contestant.
         not_measured: metrics that could not be had, and why.
+        of_real_frames: figures of the real videos themselves, of metrics for which they are not 0.
     """
 
     task: str
     protocol: Protocol
     device: str
+    frames_per_second: float
     standings: list[Standing]
     not_measured: dict[str, str]
+    of_real_frames: dict[str, float]
 
     @property
     def results(self) -> dict[str, Sequence[Result]]:
@@ -161,7 +176,8 @@ def compare(entries: Sequence[Entry], arguments: argparse.Namespace, folder: Pat
     Args:
         entries: who takes part; labels differ.
         arguments: what ``add_common_flags`` parsed.
-        folder: gets ``frames/<contestant>/<clip>/*.png``, with the real frames as one more contestant.
+        folder: gets ``frames/<contestant>/<clip>/*.png`` and ``<clip>.mp4``, with the real frames as one more
+            contestant, and a video of the semantics.
 
     Raises:
         UserError: a checkpoint or the dataset is broken, or they do not fit together.
@@ -179,14 +195,24 @@ def compare(entries: Sequence[Entry], arguments: argparse.Namespace, folder: Pat
     clips = list(cut_clips(protocol, data, root=root))
     takes = run_clips(contestants, clips, arguments, num_given=protocol.num_given, folder=folder / "frames")
     rules = Rules(clip_length=protocol.window, seed=protocol.seed, crop=crop_in_words(contestants[0]))
-    judge = Judge(arguments, task=data.dataset_mode, device=device)
+    flows = write_exact_flows(protocol, clips, root=root, folder=folder / "flows")
+    judge = Judge(arguments, task=data.dataset_mode, flows=flows, device=device)
+    real = pair_videos(find_videos(folder / "frames" / "real"), clips, num_given=protocol.num_given)
     standings = []
     for entry, one in zip(entries, contestants, strict=True):
         fakes = find_videos(folder / "frames" / one.name)
         pairs = pair_videos(fakes, clips, num_given=protocol.num_given)
         results = judge.results(pairs, rules, contestant=one.name, clip_length=protocol.clip_length)
         standings.append(make_standing(entry, one, takes[one.name], results, size=clips[0].size))
-    return Comparison(data.dataset_mode, protocol, device_in_words(device), standings, judge.not_measured)
+    return Comparison(
+        data.dataset_mode,
+        protocol,
+        device_in_words(device),
+        clips[0].frames_per_second,
+        standings,
+        judge.not_measured,
+        judge.of_real_frames(real, rules),
+    )
 
 
 def make_contestant(entry: Entry, device: torch.device) -> Contestant:
@@ -233,6 +259,7 @@ def run_clips(
             real = clip.image(number)
             assert real is not None  # the protocol takes no clip without
             write_picture(folder / "real" / clip.name / f"{clip.frame_name(number)}.png", to_uint8(real))
+        write_references(clip, folder)
         for name, take in perform(contestants, clip, opening, config, folder).items():
             takes.setdefault(name, []).append(take)
     return takes
@@ -241,17 +268,26 @@ def run_clips(
 class Judge:
     """The metrics that can be had; what they need is loaded once."""
 
-    def __init__(self, arguments: argparse.Namespace, *, task: str, device: torch.device) -> None:
+    def __init__(self, arguments: argparse.Namespace, *, task: str, flows: Path | None, device: torch.device) -> None:
         """Load what ``--metrics`` wants.
+
+        Args:
+            arguments: the command line.
+            task: which metrics make sense.
+            flows: exact flows of the clips, where the dataset has any.
+            device: where to compute.
 
         Raises:
             UserError: none of them can be had.
         """
         given = vars(arguments)
-        self.sources = Sources(**{name: given[name] for name in Sources.__dataclass_fields__ if name in given})
+        found = {name: given[name] for name in Sources.__dataclass_fields__ if name in given}
+        self.sources = Sources(**found, flows=flows)
         self.device = device
         self.not_measured: dict[str, str] = {}
         names = metric_names(arguments.metrics, task=task)
+        if arguments.metrics is None and flows is not None:
+            names.append("flow_epe")
         self.names = [name for name in names if name in POSE_METRICS]
         loaded = (self._metric(name, self.sources) for name in names if name not in POSE_METRICS)
         self.metrics = [metric for metric in loaded if metric is not None]
@@ -264,6 +300,11 @@ class Judge:
         except UserError as error:
             self.not_measured[name] = str(error)
             return None
+
+    def of_real_frames(self, real: list[Pair], rules: Rules) -> dict[str, float]:
+        """What the real videos have where it is not 0: estimated flows err, and light changes along exact ones."""
+        found = {one.name: one.measure(real, rules).value for one in self.metrics if one.name in NOT_ZERO_OF_REAL}
+        return {name: value for name, value in found.items() if value is not None}
 
     def results(self, pairs: list[Pair], rules: Rules, *, contestant: str, clip_length: int) -> list[Result]:
         """A figure a metric; those that look at whole clips do so, whatever the window of the bootstrap."""
@@ -299,13 +340,14 @@ def make_standing(
         ms=round(1000 * seconds / num_made, 4),
         training_seed=saved.config.run.seed,
         results=results,
+        takes=takes,
     )
 
 
 @functools.lru_cache(maxsize=32)
 def frame_cost(config: GeneratorConfig, semantic_channels: int, size: tuple[int, int]) -> macs.Cost:
     """What a drawn frame costs; several contestants share a checkpoint, so it is kept."""
-    return macs.measure(macs.meta_composite(config, semantic_channels), size)
+    return macs.measure(config, semantic_channels=semantic_channels, size=size)
 
 
 def crop_in_words(contestant: Contestant) -> str:
@@ -318,4 +360,4 @@ def device_in_words(device: torch.device) -> str:
     """The device, and what its speed depends on."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
+    return f"{device.type}, {counted(torch.get_num_threads(), 'thread')}"

@@ -13,8 +13,7 @@ import torch
 
 from data.build import build_encoder, build_geometry
 from data.transforms import Box
-from models.build import build_generator
-from models.generator import CompositeGenerator
+from models.build import blank_inputs, build_generator
 from models.guided_motion import resolve_interpolation
 from options.cli import PRESETS, parse
 from options.config import GeneratorConfig, Interpolation, TestConfig, TrainConfig
@@ -109,8 +108,13 @@ def run(arguments: argparse.Namespace) -> None:
 def published_rows(task: str, *, interpolation: str) -> list[Row]:
     """The original generator, one frame of the student, and the key-frame share that the published figure implies."""
     setting = TASKS[task]
-    size = setting.height, setting.width
-    original, small = (measure(meta_generator(setting, block=block), size) for block in ("residual", "mobile"))
+    original, small = (
+        measure(config, semantic_channels=setting.semantic_channels, size=(setting.height, setting.width))
+        for config in (
+            GeneratorConfig(fg=setting.has_foreground),
+            GeneratorConfig(netG="sr_mobile_composite", low_demand=True, fg=setting.has_foreground),
+        )
+    )
 
     def row(network: str, cost: Cost, *, share: float, published: float | None) -> Row:
         return make_row(task, network, cost, share=share, interpolation=interpolation, published=published)
@@ -121,17 +125,6 @@ def published_rows(task: str, *, interpolation: str) -> list[Row]:
         row(STUDENT, small, share=1.0, published=None),
         row(PART_TIME, small, share=implied, published=setting.published_student),
     ]
-
-
-def meta_generator(setting: Task, *, block: str) -> CompositeGenerator:
-    """The published generator of a task: with ``residual`` blocks the original, with ``mobile`` ones the student."""
-    with torch.device("meta"):
-        return CompositeGenerator(
-            semantic_channels=setting.semantic_channels,
-            has_foreground=setting.has_foreground,
-            block=block,
-            low_demand=block == "mobile",
-        )
 
 
 def preset_rows(*, share: float, interpolation: str) -> Iterator[Row]:
@@ -156,26 +149,13 @@ def config_row(config: TrainConfig, network: str, *, share: float, interpolation
     shape = TASKS.get(task, TASKS["face"])
     frame = Box(0, 0, 4 * shape.width, 4 * shape.height)
     size = build_geometry(config.data).place(frame).size
-    channels = build_encoder(config.data).num_channels
-    generator = meta_composite(config.generator, channels)
-    cost = measure(generator, size)
+    cost = measure(config.generator, semantic_channels=build_encoder(config.data).num_channels, size=size)
     return make_row(task, network, cost, share=share, interpolation=interpolation, published=None)
-
-
-def meta_composite(config: GeneratorConfig, semantic_channels: int) -> CompositeGenerator:
-    """The generator of a configuration, without memory."""
-    with torch.device("meta"):
-        generator = build_generator(config, semantic_channels=semantic_channels)
-    if not isinstance(generator, CompositeGenerator):
-        raise UserError(f"--netG {config.netG}: draws single images; expected a video generator to count")
-    return generator
 
 
 def checkpoint_row(path: str, *, share: float, interpolation: str) -> Row:
     """A trained model as its checkpoint describes it; a student is counted at the given key-frame share."""
     saved = checkpoints.load(path, flag="--checkpoint")
-    if saved.config.generator.netG == "global":
-        raise UserError(f"--checkpoint {path}: draws single images; expected a video generator")
     its_share = share if saved.config.generator.low_demand else 1.0
     return config_row(saved.config, f"checkpoint {path}", share=its_share, interpolation=interpolation)
 
@@ -189,14 +169,20 @@ class Cost(NamedTuple):
     parameters: int
 
 
-def measure(generator: CompositeGenerator, size: tuple[int, int]) -> Cost:
-    """Count one frame of ``size``, height and width."""
-    mask = {"foreground_mask": torch.empty(1, 1, *size, device="meta")} if generator.has_foreground else {}
-    semantic = torch.empty(1, generator.semantic_channels, *size, device="meta")
-    previous = torch.empty(1, generator.previous_channels, *size, device="meta")
-    count = count_macs(generator, semantic, previous, **mask)
+def measure(config: GeneratorConfig, *, semantic_channels: int, size: tuple[int, int]) -> Cost:
+    """Count one frame of any generator, also of several scales or for single images, without memory.
+
+    Args:
+        config: its architecture.
+        semantic_channels: channels of one semantic frame.
+        size: height and width of the frame.
+    """
+    with torch.device("meta"):
+        generator = build_generator(config, semantic_channels=semantic_channels)
+        inputs, keywords = blank_inputs(config, semantic_channels=semantic_channels, size=size)
+    count = count_macs(generator, *inputs, **keywords)
     # the published figures count the original's batch norms and leave the student's out
-    paper = count.paper - count.batch_norm if generator.low_demand else count.paper
+    paper = count.paper - count.batch_norm if config.low_demand else count.paper
     return Cost(size, count, paper, count_parameters(generator))
 
 

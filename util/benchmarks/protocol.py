@@ -87,11 +87,14 @@ class Protocol:
         """What a reader of figures must know, a sentence each."""
         num_sequences = len({clip.sequence for clip in self.clips})
         told = [
-            f"{len(self.clips)} clips of at most {self.clip_length} frames from {num_sequences} sequences of phase "
-            f"'{self.phase}'; each starts from {self.num_given} real frames, {self.num_judged} frames are judged."
+            f"{counted(len(self.clips), 'clip')} of at most {self.clip_length} frames from "
+            f"{counted(num_sequences, 'sequence')} of phase '{self.phase}'; each starts from {self.num_given} real "
+            f"frames, {counted(self.num_judged, 'frame')} judged."
         ]
         if self.num_left_out:
-            told.append(f"Left out at the ends of sequences, too few for a clip: {self.num_left_out} frames.")
+            told.append(
+                f"Left out at the ends of sequences, too few for a clip: {counted(self.num_left_out, 'frame')}."
+            )
         if len(self.clips) == 1:
             told.append(
                 f"One clip alone: intervals come from resampling its windows of {self.window} frames. They hang "
@@ -195,6 +198,11 @@ def read_protocol(path: Path) -> Protocol:
         raise UserError(
             f"{path}: expected a protocol as `benchmark.py table` writes it, found something else ({error})"
         ) from None
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _sequences(data: DataConfig, root: Path, phase: str) -> dict[str, SequenceFiles]:

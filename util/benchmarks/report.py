@@ -7,25 +7,23 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from dominate import document, tags
-from dominate.util import raw
-
-from util import page as result_page
-from util.benchmarks.contestants import Comparison, Standing
+from util.benchmarks.contestants import NOT_ZERO_OF_REAL, Comparison, Standing
 from util.benchmarks.protocol import write_protocol
 from util.benchmarks.published import PUBLISHED, SOURCE, Published
 from util.files import write_json, write_text
 from util.metrics.manifest import Result, table_warnings
 from util.metrics.table import FORMAT
+from util.page import Estimate, PageVideo, Part, Section, write_page
 from util.plots import Point, curves, scatter
 from util.table import text_table
 
 MARKDOWN, CSV, JSON, PROTOCOL, PAGE = "table.md", "table.csv", "table.json", "protocol.json", "index.html"
 PLOTS = "plots"
+# of a page: more videos side by side are too small to judge, more clips too long to scroll
+MOST_SHOWN, MOST_CLIPS = 6, 3
 COSTS = ("exact GMACs", "paper GMACs", "motion GMACs", "params (M)", "share", "FPS", "ms")
 LEGEND = (
     "Exact: multiply-accumulates that the network really does, 10^9 per frame made; paper: in the paper's convention; "
@@ -36,7 +34,12 @@ LEGEND = (
 
 
 def write_report(
-    comparison: Comparison, folder: Path, *, title: str, notes: Sequence[str] = (), sections: str = ""
+    comparison: Comparison,
+    folder: Path,
+    *,
+    title: str,
+    parts: Sequence[Part] = (),
+    shown: Sequence[str] | None = None,
 ) -> str:
     """Write everything; ``frames`` are there already.
 
@@ -44,45 +47,63 @@ def write_report(
         comparison: what was found.
         folder: where the files go.
         title: the headline.
-        notes: what the reader must know of this comparison besides.
-        sections: further Markdown between the table and the published rows.
+        parts: what else was found; it stands between the table and the published rows.
+        shown: labels of those whose videos and curves are shown; None: the first ones.
 
     Returns:
         The Markdown.
     """
-    told = [*comparison.protocol.in_words(), f"Timed on {comparison.device}.", *LEGEND, *notes]
-    told += [f"{one.entry.label}, {result.manifest.metric}: {result.note}"
-             for one in comparison.standings for result in one.results if result.num_missed]  # fmt: skip
-    told += table_warnings(comparison.results)
-    told += [f"Not measured: {reason}" for reason in comparison.not_measured.values()]
-    table = standings_table(comparison.standings)
-    markdown = "\n".join(
-        [
-            f"# {title}",
-            "",
-            "```bash",
-            command_line(),
-            "```",
-            "",
-            table,
-            *(["", sections] if sections else []),
-            *published_section(comparison.task),
-            "",
-            "## Notes",
-            "",
-            *(f"- {line}" for line in told),
-            "",
-        ]
-    )
+    notes = notes_of(comparison)
+    parts = [*parts, *published_part(comparison.task)]
+    markdown = "\n".join([
+        f"# {title}", "", "```bash", command_line(), "```", "",
+        standings_table(comparison.standings), "",
+        *(line for part in parts for line in part_as_text(part)),
+        "## Notes", "", *(f"- {line}" for line in notes), "",
+    ])  # fmt: skip
     write_text(folder / MARKDOWN, markdown)
     write_text(folder / CSV, as_csv(comparison))
     write_json(folder / JSON, as_json(comparison))
     write_protocol(folder / PROTOCOL, comparison.protocol)
-    plots = draw_plots(comparison.standings)
+    labels = list(comparison.results if shown is None else shown)[:MOST_SHOWN]
+    visible = [one for one in comparison.standings if one.entry.label in labels]
+    plots = draw_plots(comparison.standings, visible)
     for name, drawing in plots.items():
         write_text(folder / PLOTS / f"{name}.svg", drawing)
-    write_page(folder / PAGE, comparison, title=title, plots=plots, notes=told)
+    files = [MARKDOWN, CSV, JSON, PROTOCOL, *(f"{PLOTS}/{plot}.svg" for plot in plots)]
+    write_page(
+        folder / PAGE,
+        title=title,
+        intro=" ".join(comparison.protocol.in_words()[:1]) + f" Timed on {comparison.device}.",
+        sections=players(comparison, visible, folder / "frames"),
+        table=[quality_row(one) for one in comparison.standings],
+        commands=[command_line()],
+        notes=notes,
+        parts=[
+            Part("Cost", rows=[cost_row(one) for one in comparison.standings]),
+            *parts,
+            *plot_parts(comparison.standings, plots),
+            Part("Files", links=files),
+        ],
+    )
     return markdown
+
+
+def notes_of(comparison: Comparison) -> list[str]:
+    """What a reader of the figures must know, a sentence or two each."""
+    told = [*comparison.protocol.in_words(), f"Timed on {comparison.device}.", *LEGEND]
+    told += [f"The real frames themselves have a {name} of {value:.4g}: {NOT_ZERO_OF_REAL[name]}."
+             for name, value in comparison.of_real_frames.items()]  # fmt: skip
+    whose: dict[tuple[str, str], list[str]] = {}
+    for one in comparison.standings:
+        for result in one.results:
+            if result.num_missed or result.value is None:
+                whose.setdefault((result.manifest.metric, result.note), []).append(one.entry.label)
+    for (metric, note), labels in whose.items():
+        is_all = len(labels) == len(comparison.standings)
+        told.append(f"{metric} of {'everybody' if is_all else '; '.join(labels)}: {note}.")
+    told += table_warnings(comparison.results)
+    return told + [f"Not measured: {reason}" for reason in comparison.not_measured.values()]
 
 
 def command_line() -> str:
@@ -118,6 +139,11 @@ def cost_cells(one: Standing) -> list[str]:
     ]  # fmt: skip
 
 
+def cost_row(one: Standing) -> dict[str, object]:
+    """The same for the page."""
+    return dict(zip(("contestant", *COSTS), (one.entry.label, *cost_cells(one)), strict=True))
+
+
 def quality_cell(result: Result | None) -> str:
     """The figure with its interval."""
     if result is None or result.value is None:
@@ -127,23 +153,54 @@ def quality_cell(result: Result | None) -> str:
     return f"{result.value:.4g} ({result.interval[0]:.4g} to {result.interval[1]:.4g})"
 
 
-def published_section(task: str) -> list[str]:
+def quality_row(one: Standing) -> dict[str, object]:
+    """A contestant on the page: what it costs in short, and its figures."""
+    row: dict[str, object] = {"contestant": one.entry.label, "GMACs": one.cost.exact_gmacs, "FPS": one.fps}
+    for result in one.results:
+        heading = metrics_of([one])[result.manifest.metric]
+        if result.value is None or result.interval is None:
+            row[heading] = result.value
+        else:
+            row[heading] = Estimate(result.value, *result.interval)
+    return row
+
+
+def part_as_text(part: Part) -> list[str]:
+    """A part as lines of Markdown."""
+    columns = list(dict.fromkeys(column for row in part.rows for column in row))
+    cells = [[_plain(row.get(column)) for column in columns] for row in part.rows]
+    return [f"## {part.title}", "", *([part.text, ""] if part.text else []), text_table(columns, cells), ""]
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Estimate):
+        interval = "" if value.low is None or value.high is None else f" ({value.low:+.3g} to {value.high:+.3g})"
+        return f"{value.value:+.3g}{interval}"
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+
+def published_part(task: str) -> list[Part]:
     """The paper's rows as a table of their own, so that nobody ranks them among ours."""
-    rows = PUBLISHED.get(task, ())
+    rows: list[dict[str, object]] = [
+        {"published": row.method, "paper GMACs": row.gmacs, "FPS": row.fps} | _qualities(row)
+        for row in PUBLISHED.get(task, ())
+    ]
     if not rows:
         return []
     return [
-        "",
-        "## Published",
-        "",
-        "The paper's own figures: a V100, other data, larger networks. They are here to be seen, not to be ranked "
-        "among those above.",
-        "",
-        text_table(
-            ["published", "paper GMACs", "FPS", "FID ↓", "FVD ↓", "PE ↓"],
-            [[row.method, *("" if value is None else f"{value:g}" for value in row[1:])] for row in rows],
-        ),
+        Part(
+            "Published",
+            "The paper's own figures: a V100, other data, larger networks. They are here to be seen, not to be ranked "
+            "among those above.",
+            rows,
+        )
     ]
+
+
+def _qualities(row: Published) -> dict[str, object]:
+    return {"FID ↓": row.fid, "FVD ↓": row.fvd, "PE ↓": row.pose_error}
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -177,6 +234,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "device": comparison.device,
         "contestants": {label: [one.to_json() for one in found] for label, found in comparison.results.items()},
         "not_measured": comparison.not_measured,
+        "of_real_frames": comparison.of_real_frames,
         "costs": {one.entry.label: asdict(one.cost) for one in comparison.standings},
         "speed": {one.entry.label: {"fps": one.fps, "ms": one.ms} for one in comparison.standings},
         "entries": {one.entry.label: asdict(one.entry) | {"training_seed": one.training_seed}
@@ -186,8 +244,13 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def draw_plots(standings: Sequence[Standing]) -> dict[str, str]:
-    """For every metric: against multiply-accumulates, against milliseconds, and frame by frame where it has frames."""
+def draw_plots(standings: Sequence[Standing], visible: Sequence[Standing]) -> dict[str, str]:
+    """For every metric: against multiply-accumulates, against milliseconds, and frame by frame where it has frames.
+
+    Args:
+        standings: everybody.
+        visible: those who have a curve frame by frame.
+    """
     plots = {}
     for name, heading in metrics_of(standings).items():
         there = [(one, result) for one in standings for result in one.results if result.manifest.metric == name]
@@ -196,11 +259,19 @@ def draw_plots(standings: Sequence[Standing]) -> dict[str, str]:
             continue
         for place, x_label in (("macs", "exact GMACs a frame"), ("ms", "milliseconds a frame")):
             points = [
-                Point(one.entry.label, one.cost.exact_gmacs if place == "macs" else one.ms, value, result.interval)
+                Point(
+                    one.entry.label,
+                    one.cost.exact_gmacs if place == "macs" else one.ms,
+                    value,
+                    result.interval,
+                    one.entry.series,
+                )
                 for one, result, value in valued
             ]
             plots[f"{name}_{place}"] = scatter(points, x_label=x_label, y_label=heading)
-        lines = {one.entry.label: mean_curve(result) for one, result, _ in valued if result.per_frame}
+        lines = {
+            one.entry.label: mean_curve(result) for one, result, _ in valued if result.per_frame and one in visible
+        }
         if lines:
             plots[f"{name}_frames"] = curves(lines, x_label="frame of a clip (mean over clips)", y_label=heading)
     return plots
@@ -215,47 +286,35 @@ def mean_curve(result: Result) -> list[float | None]:
     return [statistics.fmean(values) if values else None for values in there]
 
 
-def write_page(path: Path, comparison: Comparison, *, title: str, plots: dict[str, str], notes: Sequence[str]) -> None:
-    """One HTML file with the tables and plots inside it, and links to the files beside it."""
-    style = Path(result_page.__file__).with_suffix(".css").read_text(encoding="utf-8")
-    page = document(title=title)
-    page.set_attribute("lang", "en")
-    with page.head:
-        tags.meta(charset="utf-8")
-        tags.meta(name="viewport", content="width=device-width, initial-scale=1")
-        tags.link(rel="icon", href="data:,")
-        tags.style(raw(style))
-    with page:
-        with tags.header():
-            tags.h1(title)
-            tags.pre(tags.code(command_line()))
-        with tags.main():
-            with tags.section():
-                tags.h2("Ours")
-                html_table(standings_table(comparison.standings))
-            if PUBLISHED.get(comparison.task):
-                with tags.section():
-                    tags.h2(f"Published ({SOURCE.removeprefix('published: ')}; not to be ranked among ours)")
-                    html_table(published_section(comparison.task)[-1])
-            with tags.section():
-                tags.h2("Plots")
-                for drawing in plots.values():
-                    tags.figure(raw(drawing))
-            with tags.section():
-                tags.h2("Notes")
-                tags.ul(*(tags.li(raw(escape(line))) for line in notes), cls="notes")
-        with tags.footer(), tags.p("Files: "):
-            for name in (MARKDOWN, CSV, JSON, PROTOCOL, *(f"{PLOTS}/{plot}.svg" for plot in plots)):
-                tags.a(name, href=name)
-                tags.span(" ")
-    write_text(path, page.render(pretty=False) + "\n")
+def plot_parts(standings: Sequence[Standing], plots: dict[str, str]) -> list[Part]:
+    """The plots of every metric side by side."""
+    parts = []
+    for name, heading in metrics_of(standings).items():
+        drawings = [plots[f"{name}_{kind}"] for kind in ("macs", "ms", "frames") if f"{name}_{kind}" in plots]
+        if drawings:
+            parts.append(Part(heading, drawings=drawings))
+    return parts
 
 
-def html_table(markdown: str) -> None:
-    """A Markdown table as HTML; the first column names the rows."""
-    header, _, *rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines()]
-    with tags.div(cls="scroll", tabindex="0"), tags.table():
-        tags.thead(tags.tr(*(tags.th(cell, scope="col") for cell in header)))
-        with tags.tbody():
-            for name, *cells in rows:
-                tags.tr(tags.th(name, scope="row"), *(tags.td(cell) for cell in cells))
+def players(comparison: Comparison, visible: Sequence[Standing], frames: Path) -> list[Section]:
+    """The first clips as videos side by side; the timeline is that of who draws the fewest frames."""
+    rarest = min(visible, key=lambda one: one.cost.keyframe_share)
+    sections = []
+    for number, clip in enumerate(comparison.protocol.clips[:MOST_CLIPS]):
+        takes = {one.entry: one.takes[number] for one in visible}
+        references = {"Semantics (input)": "semantics", "Real": "real"}
+        sections.append(
+            Section(
+                name=clip.name,
+                videos=[
+                    *(PageVideo(label, frames / name / f"{clip.name}.mp4") for label, name in references.items()),
+                    *(PageVideo(one.label, frames / one.folder / f"{clip.name}.mp4") for one in takes),
+                ],
+                num_frames=clip.num_frames,
+                frames_per_second=comparison.frames_per_second,
+                key_frames=takes[rarest.entry].key_frames,
+                given_frames=comparison.protocol.num_given,
+                curves={one.label: take.psnr for one, take in takes.items()},
+            )
+        )
+    return sections

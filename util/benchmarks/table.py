@@ -71,7 +71,8 @@ def baseline_entries(baselines: list[str]) -> list[Entry]:
     entries = []
     for path in baselines:
         config = checkpoints.load(path, flag="--baseline").config.generator
-        entries.append(Entry(f"{config.netG}, ngf {config.ngf}, every frame", path))
+        scales = f"{config.n_scales_spatial} scales, " if config.n_scales_spatial > 1 else ""
+        entries.append(Entry(f"{config.netG}, {scales}ngf {config.ngf}, every frame", path))
     if len({entry.label for entry in entries}) < len(entries):
         raise UserError(f"--baseline {' '.join(baselines)}: expected generators of different widths")
     return entries

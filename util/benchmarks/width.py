@@ -39,7 +39,9 @@ def nearest_width(config: TrainConfig, *, target: float) -> int:
         config: of the generator.
         target: 10^9 exact multiply-accumulates of a drawn frame.
     """
-    widths = range(1, config.generator.ngf + 1)
+    # every finer scale halves the channels
+    step = 2**config.generator.n_scales_spatial if config.generator.n_scales_spatial > 1 else 1
+    widths = range(step, config.generator.ngf + 1, step)
     # a wider generator costs more, so the first one above the target and the one before it are the candidates
     above = bisect_left(widths, target, key=lambda width: gmacs(with_width(config, width)))
     candidates = [widths[place] for place in (above - 1, above) if 0 <= place < len(widths)]

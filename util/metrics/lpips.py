@@ -102,8 +102,9 @@ def load_lpips(kind: str, *, backbone_weights: str | None, linear_weights: str |
     cached = Path(torch.hub.get_dir()) / "checkpoints" / tapped.file
     backbone = cached if backbone_weights is None else Path(backbone_weights)
     if not backbone.is_file():
+        where = "torch's cache" if backbone_weights is None else backbone_weights
         raise UserError(
-            f"lpips: {backbone}: no such file; expected torchvision's {tapped.file} ({tapped.megabytes} MB); give its "
+            f"lpips: {where}: no such file; expected torchvision's {tapped.file} ({tapped.megabytes} MB); give its "
             "path with --lpips_backbone, or leave lpips out of --metrics"
         )
     linear = _packaged_linear(kind) if linear_weights is None else Path(linear_weights)

@@ -138,6 +138,10 @@ class FrechetMetric:
     settings: dict[str, Any] = field(default_factory=dict)
     num_resamples: int = 100
 
+    def name_for(self, clip_length: int) -> str:
+        """What a figure is called: ``fvd_16`` is no ``fvd``, whose clips have the 28 frames of the paper."""
+        return f"{self.name}_{clip_length}" if self.takes_whole_clips and clip_length != CLIP_LENGTH else self.name
+
     def measure(self, pairs: Sequence[Pair], rules: Rules) -> Result:
         """See ``Metric``; the value is None when there are not two samples."""
         clips: list[tuple[np.ndarray, np.ndarray]] = []
@@ -157,6 +161,10 @@ class FrechetMetric:
         note = f"{num_samples} samples" + (f" of {clips[0][0].shape[1]} features" if clips else "")
         if num_missed:
             note += f"; {num_missed} frames left out, since they fill no clip of {rules.clip_length}"
+        if not is_enough:
+            note += "; no figure, it needs 2 samples or more"
+        if not is_enough and self.takes_whole_clips:
+            note += f": judge longer videos, or shorter clips with --clip_length (then it is called {self.name}_N)"
         return Result(
             value=_distance(clips) if is_enough else None,
             interval=bootstrap_interval(clips, _distance, seed=rules.seed, num_resamples=self.num_resamples)
@@ -165,7 +173,7 @@ class FrechetMetric:
             better="lower",
             unit="",
             manifest=Manifest(
-                metric=self.name,
+                metric=self.name_for(rules.clip_length),
                 version=self.version,
                 frames=num_frames,
                 clips=tuple(labels),
