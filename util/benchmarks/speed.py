@@ -22,6 +22,7 @@ from torch import Tensor
 
 from data.build import build_encoder
 from data.face import FaceEncoder
+from data.samples.city import City
 from data.samples.face import sample_landmarks
 from data.transforms import Box, Placement
 from models.coarse_to_fine import VideoGenerator
@@ -178,21 +179,19 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def street_setting(*, is_quick: bool) -> Setting:
-    """Label and instance maps of a street with a car, as in the paper: 256x512, 36 channels, foreground, ngf 128."""
-    height, width = (64, 128) if is_quick else (256, 512)
+    """A drive through the toy city with the paper's settings: 256x512, 36 channels, foreground, ngf 128."""
+    (height, width), num_frames = ((64, 128), 14) if is_quick else ((256, 512), 20)
+    num_drawn = 3 if is_quick else num_frames + NUM_GIVEN
     encoder = build_encoder(DataConfig(dataset_mode="street", use_instance=True))
+    # seed 2: the sample's held-out street
+    city = City(seed=2).frames(num_drawn, frames_per_second=FRAMES_PER_SECOND, height=height, width=width)
+    maps = [np.stack((frame.labels.astype(np.int32), frame.instances.astype(np.int32))) for frame in city]
 
     def semantic(number: int) -> Tensor:
-        labels = np.full((height, width), 23, np.int32)
-        labels[height // 4 :] = 11
-        labels[height // 2 :] = 7
-        left = (width // 8 + 4 * number) % (3 * width // 4)
-        labels[height // 2 : 3 * height // 4, left : left + width // 4] = 26
-        planes = torch.from_numpy(np.stack((labels, np.where(labels == 26, 26003, labels))))
-        return encoder.finish(planes)
+        return encoder.finish(torch.from_numpy(maps[number % len(maps)]))
 
     depth, ngf = ((2, 2), 8) if is_quick else ((3, 9), 128)
-    return Setting("street", (height, width), ngf, semantic, encoder.foreground, depth=depth)
+    return Setting("street", (height, width), ngf, semantic, encoder.foreground, depth=depth, num_frames=num_frames)
 
 
 def face_setting(*, is_quick: bool) -> Setting:
