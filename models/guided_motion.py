@@ -107,9 +107,10 @@ class GuidedMotion:
     On the CPU, wherever the frames are.
     """
 
-    def __init__(self, *, kind: str) -> None:
-        """Args: the kind of data, as in ``guide_picture``."""
+    def __init__(self, *, kind: str, holds_cuts: bool = True) -> None:
+        """Args: the kind of data, as in ``guide_picture``; whether it looks for cuts, where nothing is to be moved."""
         self.kind = kind
+        self.holds_cuts = holds_cuts
         self.image_flows: FlowBothWays = DenseInverseSearch()
         self.unguided = make_interpolator("dis")
 
@@ -131,7 +132,7 @@ class GuidedMotion:
         if len(guides) != len(times) + 2 or any(guide.shape != first.shape[1:] for guide in guides):
             shapes = [guide.shape for guide in guides]
             raise ValueError(f"expected {len(times) + 2} guides of size {tuple(first.shape[1:])}, got {shapes}")
-        if is_cut(first, last):
+        if self.holds_cuts and is_cut(first, last):
             return nearest(first, last, times)
         start, end = (_End(_as_array(frame), guide) for frame, guide in ((first, guides[0]), (last, guides[-1])))
         forward, backward = self.image_flows(torch.from_numpy(start.frame), torch.from_numpy(end.frame))

@@ -27,6 +27,7 @@ from data.samples.face import sample_landmarks
 from data.transforms import Box, Placement
 from models.coarse_to_fine import VideoGenerator
 from models.generator import CompositeGenerator
+from models.guided_motion import GuidedMotion
 from models.interpolate import HoldAcrossCuts, Interpolator, make_interpolator
 from models.keyframes import choose_keyframes
 from models.runtimes.choose import make_runtime
@@ -134,7 +135,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help="of our contestants; default: those that are installed, without compile")  # fmt: skip
     parser.add_argument("--fewer_share", type=float, default=0.2, metavar="X", help="key-frame share of our "
                         "contestants with fewer key-frames than published (default: 0.2)")  # fmt: skip
-    parser.add_argument("--interpolation", default="dis", metavar="NAME", help="of our contestants (default: dis)")
+    parser.add_argument("--interpolation", default="dis", metavar="NAME", help="of our contestants with the published "
+                        "share of key-frames (default: dis)")  # fmt: skip
+    parser.add_argument("--fewer_interpolation", default="guided", metavar="NAME",
+                        help="of those with fewer (default: guided)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="tiny networks: try the program, not the machine")
 
 
@@ -162,7 +166,11 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:
         setting = makers[name](is_quick=arguments.quick)
         contestants = make_contestants(
-            setting, runtimes=runtimes, fewer_share=arguments.fewer_share, interpolation=arguments.interpolation
+            setting,
+            runtimes=runtimes,
+            fewer_share=arguments.fewer_share,
+            interpolation=arguments.interpolation,
+            fewer_interpolation=arguments.fewer_interpolation,
         )
         compete(contestants, setting, rounds=arguments.rounds)
         settings.append(as_json(setting, contestants, rate=rate))
@@ -211,13 +219,16 @@ def face_setting(*, is_quick: bool) -> Setting:
 
 
 def make_contestants(
-    setting: Setting, *, runtimes: Sequence[str], fewer_share: float, interpolation: str
+    setting: Setting, *, runtimes: Sequence[str], fewer_share: float, interpolation: str, fewer_interpolation: str
 ) -> list[Contestant]:
     """All contestants of a setting; the first is vid2vid on every frame, in eager fp32."""
     every = max(1, setting.num_frames // 14)
     teacher, student = setting.generator(is_student=False), setting.generator(is_student=True)
-    always = within_scene(make_interpolator(interpolation))
-    published = within_scene(make_interpolator("minterpolate"))
+    published = within_scene("minterpolate", setting)
+    ours = [
+        ("ours_{}", PUBLISHED_SHARE, within_scene(interpolation, setting)),
+        ("ours_{}_fewer_keyframes", fewer_share, within_scene(fewer_interpolation, setting)),
+    ]
     make = partial(make_contestant, setting)
     contestants = [
         make("vid2vid_every_frame", teacher, teacher, num_frames=every, share=1.0, interpolator=published),
@@ -226,13 +237,16 @@ def make_contestants(
     ]
     for name in runtimes:
         fast = make_runtime(student, name=name, precision="auto", device=torch.device("cpu")).runtime
-        for label, share in ((f"ours_{name}", PUBLISHED_SHARE), (f"ours_{name}_fewer_keyframes", fewer_share)):
-            contestants.append(make(label, student, fast, share=share, interpolator=always, is_live=True))
+        for label, share, between in ours:
+            contestants.append(make(label.format(name), student, fast, share=share, interpolator=between, is_live=True))
     return contestants
 
 
-def within_scene(interpolator: Interpolator) -> Interpolator:
-    """The same without its look for cuts: what random weights draw might pass for one, and cost nothing."""
+def within_scene(name: str, setting: Setting) -> Interpolator:
+    """The interpolator of that name without its look for cuts: what random weights draw might pass for one."""
+    if name == "guided":
+        return GuidedMotion(kind=setting.name, holds_cuts=False)
+    interpolator = make_interpolator(name)
     return interpolator.within_scene if isinstance(interpolator, HoldAcrossCuts) else interpolator
 
 
