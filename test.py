@@ -1,29 +1,28 @@
-"""Test: semantic video -> key-frames -> generator -> motion compensation -> frames, mp4, web page."""
+"""Test: semantic video -> key-frames -> generator -> motion compensation -> frames, mp4, web page.
+
+``run`` takes a dataset, ``run_video`` a video of one's own, ``models.live`` a stream that is watched as it is made.
+"""
 
 import json
 import math
 import shlex
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from data.build import build_encoder, build_sequences
+from data.build import build_sequences
 from data.sequences import VideoSequence
-from models.build import blank_inputs, build_generator, load_generator
-from models.coarse_to_fine import VideoGenerator
-from models.first_frame import GlobalGenerator
-from models.guided_motion import choose_interpolator
-from models.keyframes import LazyThumbnails, LiveKeyframes, choose_keyframes, thumbnail
-from models.runtimes.choose import make_runtime, read_runtime
-from models.runtimes.engines import Runtime
-from models.synthesizer import Synthesizer, draw_opening
+from data.video_source import own_video, timing_of
+from models.build import blank_inputs, build_generator
+from models.inference import Contestant, Opening, choose, make_contestants, play
+from models.live import run_live
 from options.cli import parse
-from options.config import DataConfig, TestConfig
+from options.config import TestConfig
 from util import checkpoint as checkpoints
 from util.checkpoint import Checkpoint
 from util.device import choose_device
@@ -33,7 +32,7 @@ from util.files import folder_beside, write_json
 from util.macs import count_macs
 from util.page import PageVideo, Section, write_page
 from util.pictures import to_uint8
-from util.video import write_video
+from util.video import VideoWriter, write_video
 
 LABELS = {
     "teacher": "Teacher, every frame",
@@ -43,126 +42,6 @@ LABELS = {
     "mean_frame": "Baseline: mean training frame",
 }
 MOST_FRAMES_OF_MEAN = 1000  # evenly spaced; a mean needs no more
-
-
-@dataclass
-class Contestant:
-    """A checkpoint and the way its frames become a video."""
-
-    name: str
-    saved: Checkpoint
-    engine: Synthesizer
-    keyframes: str
-    share: float
-    lookahead: int = 0
-
-
-def make_contestants(config: TestConfig, device: torch.device) -> list[Contestant]:
-    """The full pipeline first; then, as asked, the student and the teacher on every frame."""
-
-    def contestant(name: str, path: str, flag: str, keyframes: str) -> Contestant:
-        saved = checkpoints.load(path, flag=flag)
-        generator = load_generator(saved)
-        if isinstance(generator, GlobalGenerator):
-            raise UserError(f"{flag} {path}: draws single images; expected a video generator")
-        # only the student runs fast: the teacher is what it is compared with
-        runtime = choose_runtime(config, generator, device) if flag == "--checkpoint" else generator
-        interpolator = choose_interpolator(config.interpolation, kind=saved.config.data.dataset_mode)
-        num_frames = saved.config.generator.n_frames_G
-        engine = Synthesizer(
-            runtime,
-            num_frames=num_frames,
-            interpolator=interpolator,
-            device=device,
-            foreground=build_encoder(saved.config.data).foreground,
-        )
-        lookahead = config.lookahead if name == "fast" else 0
-        return Contestant(name, saved, engine, keyframes, config.keyframe_share, lookahead)
-
-    if config.first_frame == "generated":
-        saved = checkpoints.load(config.checkpoint, flag="--checkpoint")
-        if not saved.config.schedule.no_first_img:
-            print(f"note: {saved.folder} was not trained with --no_first_img; its first frames will be poor")
-    contestants = [contestant("fast", config.checkpoint, "--checkpoint", config.keyframes)]
-    if config.student_all:
-        contestants.append(contestant("student_all", config.checkpoint, "--checkpoint", "all"))
-    if config.teacher is not None:
-        contestants.append(contestant("teacher", config.teacher, "--teacher", "all"))
-    if len({one.saved.config.data for one in contestants}) > 1:
-        raise UserError(
-            f"--teacher {config.teacher} encodes its data in another way than --checkpoint; train both alike"
-        )
-    return contestants
-
-
-def choose_runtime(config: TestConfig, generator: VideoGenerator, device: torch.device) -> Runtime:
-    """What draws the student's frames, named in the log unless it is the plain network."""
-    if config.runtime_file is not None:
-        choice = read_runtime(config.runtime_file)
-    else:
-        choice = make_runtime(generator, name=config.runtime, precision=config.precision, device=device)
-    if config.runtime_file is not None or config.runtime != "eager":
-        print(f"runtime: {choice.description}")
-    return choice.runtime
-
-
-class Opening:
-    """The first frames of a video, as ``--first_frame`` has them."""
-
-    def __init__(self, config: TestConfig, *, data: DataConfig, count: int, device: torch.device) -> None:
-        """Args: the options, how the generator's data is encoded, how many frames it needs, where to compute."""
-        self.kind = config.first_frame
-        self.count = count
-        self.device = device
-        self.generator: GlobalGenerator | None = None
-        if config.single_checkpoint is not None:
-            saved = checkpoints.load(config.single_checkpoint, flag="--single_checkpoint")
-            generator = load_generator(saved)
-            if not isinstance(generator, GlobalGenerator):
-                raise UserError(f"--single_checkpoint {config.single_checkpoint}: expected one of --stage first_frame")
-            if saved.config.data != data:
-                raise UserError(f"--single_checkpoint {config.single_checkpoint} encodes its data in another way")
-            self.generator = generator
-
-    def frames(self, sequence: VideoSequence) -> list[Tensor]:
-        """The opening of ``sequence``; empty when it is generated."""
-        count = min(self.count, sequence.num_frames)
-        if self.kind == "generated":
-            return []
-        if self.generator is not None:
-            return draw_opening(self.generator, sequence.semantic, count=count, device=self.device)
-        images = [sequence.image(number) for number in range(count)]
-        real = [image for image in images if image is not None]
-        if len(real) < count:
-            raise UserError(
-                f"sequence {sequence.name} has no real frames for --first_frame real; use --first_frame generated "
-                "(a model trained with --no_first_img) or --first_frame single"
-            )
-        return real
-
-    def num_real(self, opening: list[Tensor]) -> int:
-        """How many frames of an opening are given, not made."""
-        return len(opening) if self.kind == "real" else 0
-
-
-def choose(sequence: VideoSequence, contestant: Contestant, num_opening: int) -> list[int]:
-    """Key-frames of a sequence for a contestant; the whole semantic video is looked at, small."""
-    if contestant.keyframes == "all":
-        return list(range(sequence.num_frames))
-    if contestant.lookahead:
-        chooser = LiveKeyframes(share=contestant.share, lookahead=contestant.lookahead, num_given=num_opening)
-        pushed = [chooser.push(thumbnail(sequence.semantic(number))) for number in range(sequence.num_frames)]
-        return [number for number in pushed if number is not None] + chooser.finish()
-    thumbnails = LazyThumbnails(sequence.semantic, num_frames=sequence.num_frames)
-    return choose_keyframes(thumbnails, method=contestant.keyframes, share=contestant.share, num_given=num_opening)
-
-
-def play(one: Contestant, sequence: VideoSequence, keys: list[int], opening: list[Tensor]) -> Iterator[Tensor]:
-    """A contestant's frames; with ``--lookahead`` as a stream that knows no more, which chooses the same key-frames."""
-    if not one.lookahead:
-        return one.engine.frames(sequence.semantic, key_frames=keys, opening=opening)
-    stream = map(sequence.semantic, range(sequence.num_frames))
-    return one.engine.live(stream, share=one.share, lookahead=one.lookahead, opening=opening)
 
 
 def perform(
@@ -394,9 +273,52 @@ def run(config: TestConfig) -> Path:
     return folder
 
 
+def run_video(config: TestConfig) -> Path:
+    """A video of one's own (``--video``): as many frames, at the same times, with the same sound.
+
+    Returns:
+        The mp4 file.
+    """
+    source = Path(config.video or "")
+    output = Path(config.output) if config.output is not None else default_output(config).parent / f"{source.stem}.mp4"
+    if output.resolve() == source.resolve():
+        raise UserError(f"--output {output}: expected another file than --video; choose another name")
+    device = choose_device(config.device)
+    torch.manual_seed(config.seed)
+    contestant = make_contestants(config, device)[0]
+    data, count = contestant.saved.config.data, contestant.saved.config.generator.n_frames_G - 1
+    sequence, note = own_video(source, data)
+    opening = Opening(config, data=data, count=count, device=device).frames(sequence)
+    contestant.engine.warm_up(sequence.semantic(0))
+    start = time.perf_counter()
+    keys = [] if contestant.lookahead else choose(sequence, contestant, len(opening))
+    rate, timing = sequence.frames_per_second, timing_of(source)
+    with VideoWriter(output, frames_per_second=rate, timing=timing, sound_from=source) as video:
+        made = play(contestant, sequence, keys, opening, overlapped=True)
+        for frame in tqdm(made, desc=source.name, total=sequence.num_frames, unit="frame"):
+            video.write(to_uint8(frame))
+    seconds = time.perf_counter() - start
+    height, width = sequence.size
+    times = "rate kept" if timing is None else "every frame's time kept"
+    print(note or f"{source}: taken as it is")
+    print(
+        f"{video.num_frames} frames of {width} x {height} at {rate:.4g} per second, {times}; "
+        f"{contestant.engine.stopwatch.generator_calls} drawn, {len(opening)} given; sound: "
+        f"{video.sound.description if video.sound else 'none'}; {video.num_frames / seconds:.1f} frames/s"
+    )
+    print(f"video: {output}")
+    return output
+
+
 def main() -> None:
     """Test as the command line says."""
-    run(parse(TestConfig, description=__doc__.splitlines()[0]))
+    config = parse(TestConfig, description=__doc__.splitlines()[0])
+    if config.serve is not None or config.webcam is not None:
+        run_live(config)
+    elif config.video is not None:
+        run_video(config)
+    else:
+        run(config)
 
 
 if __name__ == "__main__":

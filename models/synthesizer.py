@@ -154,6 +154,7 @@ class Synthesizer:
         lookahead: int,
         opening: Sequence[Tensor] = (),
         overlapped: bool = False,
+        quality: float | None = None,
     ) -> Iterator[Tensor]:
         """The frames of a semantic stream, each as soon as it can be known; ``self.latency`` measures every one.
 
@@ -165,12 +166,13 @@ class Synthesizer:
             lookahead: a frame waits for at most so many frames, itself included; 1 draws every frame.
             opening: as in ``frames``.
             overlapped: as in ``frames``; the stream is then read some frames ahead.
+            quality: in place of the share, as in ``LiveKeyframes``.
 
         Yields:
             As many frames as ``semantics`` has, [3, H, W] in [-1, 1].
         """
         self.stopwatch, self.latency = Stopwatch(), LatencyMeter()
-        chooser = LiveKeyframes(share=share, lookahead=lookahead, num_given=len(opening))
+        chooser = LiveKeyframes(share=share, lookahead=lookahead, num_given=len(opening), quality=quality)
         chosen = self._chosen_live(self.latency.arriving(semantics), chooser)
         yield from self.latency.leaving(self._filled(chosen, opening, overlapped=overlapped))
 
@@ -187,9 +189,11 @@ class Synthesizer:
         before = -1
         for number in key_frames:
             start = time.perf_counter()
-            encoded = semantic(number)
             dropped = range(before + 1, number) if self._guide is not None else ()
-            guides = self._guides([*map(semantic, dropped), encoded])
+            guides = []
+            for one in (*dropped, number):  # in order: videos are decoded forwards
+                encoded = semantic(one)
+                guides += self._guides([encoded])
             self.stopwatch.encoder_seconds += time.perf_counter() - start
             yield KeySemantic(number, encoded, guides)
             before = number

@@ -52,6 +52,9 @@ def _add_flag(parser: argparse.ArgumentParser, one: dataclasses.Field[Any], kind
         settings |= {"type": _number(kind, names[0]), "metavar": "N" if kind is int else "X"}
     else:
         settings |= {"metavar": one.name.upper()}
+    alone = one.metadata.get("alone")
+    if alone is not None:
+        settings |= {"nargs": "?", "const": alone}
     parser.add_argument(*names, **settings)
 
 

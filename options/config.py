@@ -24,15 +24,15 @@ Flow = Literal["dis", "raft", "flownet2"]
 RawRows = Literal["all", "pixel"]
 Amp = Literal["off", "bf16", "fp16"]
 Keyframes = Literal["dp", "uniform", "published", "all"]
-Interpolation = Literal["auto", "guided", "dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest"]
+Interpolation = Literal["auto", "guided", "dis-fast", "dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest"]
 FirstFrame = Literal["real", "single", "generated"]
 Runtime = Literal["auto", "eager", "folded", "compile", "openvino", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
-def option(default: Any, text: str, *, aliases: tuple[str, ...] = ()) -> Any:
-    """A field with the help text and further spellings of its flag."""
-    return field(default=default, metadata={"help": text, "aliases": aliases})
+def option(default: Any, text: str, *, aliases: tuple[str, ...] = (), alone: Any = None) -> Any:
+    """A field with the help text and further spellings of its flag; ``alone``: its value where none follows it."""
+    return field(default=default, metadata={"help": text, "aliases": aliases, "alone": alone})
 
 
 def _require(holds: bool, message: str) -> None:
@@ -399,13 +399,23 @@ class TestConfig:
 
     checkpoint: str = option("", "checkpoint of the student that draws the key-frames: a folder, or checkpoints/NAME")
     dataroot: str = option("datasets/face", "folder of the dataset")
+    video: str | None = option(None, "a video of your own in place of the dataset (face, paired); writes an mp4")
+    webcam: str | None = option(None, "live from a camera: its number, or a video file in its place", alone="0")
+    serve: int | None = option(
+        None, "show the stream on a page of this machine, http://127.0.0.1:N; 0: any free port", alone=8000
+    )
     phase: str = option("test", "which part of the dataset: <phase>_keypoints, <phase>_img")
     teacher: str | None = option(None, "checkpoint of the teacher, to be run on every frame beside the student")
     name: str | None = option(None, "name of the results; default: the checkpoint's")
     results_dir: str = option("results", "folder of all results")
-    output: str | None = option(None, "folder of these results; default: RESULTS_DIR/NAME/PHASE_LABEL")
+    output: str | None = option(
+        None, "folder of these results, default: RESULTS_DIR/NAME/PHASE_LABEL; with --video an mp4 file"
+    )
     keyframes: Keyframes = option("dp", "which frames the student draws")
     keyframe_share: float = option(0.3, "key-frames per output frame (dp, uniform)")
+    keyframe_quality: float | None = option(
+        None, "in place of the share (dp): as few key-frames as predict every other semantic frame to so many decibels"
+    )
     interpolation: Interpolation = option(
         "auto", "motion compensation between key-frames; guided: by the semantic frames there; auto: best for the data"
     )
@@ -457,6 +467,43 @@ class TestConfig:
         _require(
             self.lookahead == 0 or self.keyframes == "dp",
             f"--lookahead chooses key-frames by dp: leave out --keyframes {self.keyframes}",
+        )
+        _require(
+            self.keyframe_quality is None or abs(self.keyframe_quality) < 1000,
+            f"--keyframe_quality {self.keyframe_quality}: expected decibels, such as 30",
+        )
+        _require(
+            self.keyframe_quality is None or self.keyframes == "dp",
+            f"--keyframe_quality chooses key-frames by dp: leave out --keyframes {self.keyframes}",
+        )
+        self._refuse_with_streams()
+
+    def _refuse_with_streams(self) -> None:
+        """Refuse what a stream, live or of one's own video, has no use for."""
+        _require(
+            self.video is None or self.webcam is None, "--video and --webcam are two sources: leave out one of them"
+        )
+        _require(
+            self.serve is None or 0 <= self.serve < 2**16, f"--serve {self.serve}: expected a port of 0 to {2**16 - 1}"
+        )
+        is_live = self.serve is not None or self.webcam is not None
+        flag = "--serve" if self.serve is not None else "--webcam" if is_live else "--video"
+        if not is_live and self.video is None:
+            return
+        useless = ["teacher", "student_all", "baselines"]
+        if self.video is not None or self.webcam is not None:
+            useless += ["how_many", "start_frame", "max_frames"]
+        if is_live:
+            useless += ["output"]
+        for name in useless:
+            _require(not getattr(self, name), f"--{name} does not go with {flag}: leave it out")
+        _require(
+            not is_live or self.keyframes == "dp",
+            f"{flag} chooses key-frames live, by dp: leave out --keyframes {self.keyframes}",
+        )
+        _require(
+            is_live or self.output is None or self.output.lower().endswith(".mp4"),
+            f"--output {self.output}: expected an .mp4 file with --video",
         )
 
 

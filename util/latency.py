@@ -36,11 +36,18 @@ class LatencyMeter:
     def leaving(self, items: Iterable[Item]) -> Iterator[Item]:
         """The same items; the clock of the oldest that arrived stops when one is there."""
         for item in items:
-            latency = time.perf_counter() - self._arrivals.popleft()
-            self.num_frames += 1
-            self.worst = max(self.worst, latency)
-            self._newest.append(latency)
+            self.record(time.perf_counter() - self._arrivals.popleft())
             yield item
+
+    def record(self, latency: float) -> None:
+        """Count a frame that took so many seconds, where somebody else has the clock."""
+        self.num_frames += 1
+        self.worst = max(self.worst, latency)
+        self._newest.append(latency)
+
+    def newest(self, count: int) -> list[float]:
+        """The latencies of the last ``count`` frames, in seconds."""
+        return list(self._newest)[-count:]
 
     def summary(self) -> dict[str, float]:
         """``median``, ``95th`` percentile (both of the newest 10,000 frames) and ``worst`` in milliseconds; ``frames``.

@@ -3,7 +3,7 @@
 Frames are uint8 arrays [H, W, 3] in RGB, one at a time: a video of any length needs the memory of a few frames.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from util.errors import UserError
 from util.files import written_beside
+from util.sound import Sound, sound_of
 
 
 class VideoInfo(NamedTuple):
@@ -27,6 +28,20 @@ class VideoInfo(NamedTuple):
     num_frames: int | None
     height: int
     width: int
+
+
+class Timing(NamedTuple):
+    """When each frame of a video is shown, where that is more than a rate: phones and screen recorders vary.
+
+    Attributes:
+        time_base: seconds of a tick.
+        times: of every frame, in ticks, ascending.
+        end: of the last frame, in ticks.
+    """
+
+    time_base: Fraction
+    times: Sequence[int]
+    end: int
 
 
 def probe(path: Path) -> VideoInfo:
@@ -83,13 +98,23 @@ class VideoWriter:
     block ends well; after an error there is nothing, or what was there before.
     """
 
-    def __init__(self, path: Path, *, frames_per_second: float, crf: int = 18) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        frames_per_second: float,
+        crf: int = 18,
+        timing: Timing | None = None,
+        sound_from: Path | None = None,
+    ) -> None:
         """Prepare to write; nothing is opened before the block begins.
 
         Args:
             path: where the video goes; missing folders are made.
             frames_per_second: the rate; broadcast rates such as 30000 / 1001 are kept exactly.
             crf: x264's constant rate factor, 0 (best) .. 51; 18 looks lossless.
+            timing: when each frame is shown; None: at equal distances.
+            sound_from: a file whose sound goes into the video, at its own times; ``self.sound`` says how.
 
         Raises:
             ValueError: a rate that is not positive.
@@ -100,12 +125,20 @@ class VideoWriter:
         # no rate in use has a larger denominator than the 1001 of television
         self.rate = Fraction(frames_per_second).limit_denominator(1001)
         self.crf = crf
+        self.timing = timing
+        self.sound_from = sound_from
+        self.sound: Sound | None = None
         self.num_frames = 0
 
     def __enter__(self) -> "VideoWriter":
         with ExitStack() as steps:
             scratch = steps.enter_context(written_beside(self.path))
-            self._container = steps.enter_context(av.open(str(scratch), "w", options={"movflags": "+faststart"}))
+            options = {"movflags": "+faststart"}
+            if self.timing is not None:  # else the first frame's time is rounded to a millisecond
+                options["movie_timescale"] = str(self.timing.time_base.denominator)
+            self._container = steps.enter_context(av.open(str(scratch), "w", options=options))
+            if self.sound_from is not None:
+                self.sound = steps.enter_context(sound_of(self.sound_from, target=self._container))
             steps.push(self._finish)
             # from here on, leaving the block takes these steps backwards: finish, close, keep or remove the file
             self._leave = steps.pop_all()
@@ -120,7 +153,8 @@ class VideoWriter:
         """Append ``frame``, uint8 [H, W, 3] RGB.
 
         Raises:
-            ValueError: another type or shape, or another size than the frame before.
+            ValueError: another type or shape, another size than the frame before, or more frames than have times.
+            UserError: the sound is damaged there.
         """
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise ValueError(f"expected a uint8 frame [H, W, 3], got {frame.dtype} {list(frame.shape)}")
@@ -132,10 +166,26 @@ class VideoWriter:
         picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        picture.pts = self.num_frames
-        picture.time_base = 1 / self.rate
-        self._container.mux(self._stream.encode(picture))
+        picture.pts, self._last_duration = self._time_and_duration()
+        picture.time_base = self._time_base
+        self._mux(self._stream.encode(picture))
+        if self.sound is not None:  # side by side in the file, so that a player need not jump about in it
+            self.sound.write(until=picture.pts * self._time_base)
         self.num_frames += 1
+
+    @property
+    def _time_base(self) -> Fraction:
+        return 1 / self.rate if self.timing is None else self.timing.time_base
+
+    def _time_and_duration(self) -> tuple[int, int]:
+        """Of the next frame, in ticks."""
+        if self.timing is None:
+            return self.num_frames, 1
+        if self.num_frames >= len(self.timing.times):
+            raise ValueError(f"{self.path}: expected {len(self.timing.times)} frames, which have times, got more")
+        time = self.timing.times[self.num_frames]
+        is_last = self.num_frames == len(self.timing.times) - 1
+        return time, (self.timing.end if is_last else self.timing.times[self.num_frames + 1]) - time
 
     def _finish(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -145,13 +195,24 @@ class VideoWriter:
             return
         if self.num_frames == 0:
             raise ValueError(f"{self.path}: a video needs at least one frame")
-        self._container.mux(self._stream.encode(None))
+        self._mux(self._stream.encode(None))
+        if self.sound is not None:
+            self.sound.write(until=None)
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            if self.timing is not None:  # a frame lasts until the next one; only the last one's own is ever looked at
+                packet.duration = self._last_duration
+            self._container.mux(packet)
 
     def _new_stream(self, height: int, width: int) -> VideoStream:
         """An H.264 stream of ``self.rate``, labelled BT.709 so that players need not guess the colours."""
-        stream = self._container.add_stream("libx264", rate=self.rate, options={"crf": str(self.crf)})
+        options = {"crf": str(self.crf)}
+        if self.timing is not None:  # frames in their order: only then does the last one's duration reach the file
+            options["bf"] = "0"
+        stream = self._container.add_stream("libx264", rate=self.rate, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = 1 / self.rate
+        stream.time_base = stream.codec_context.time_base = self._time_base
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709 in all three tables
         context.color_range = ColorRange.MPEG

@@ -124,3 +124,10 @@ def test_test_needs_a_checkpoint() -> None:
         parse(TestConfig, [], description="test")
     with pytest.raises(UserError, match="--single_checkpoint"):
         parse(TestConfig, ["--checkpoint", "x", "--first_frame", "single"], description="test")
+
+
+@pytest.mark.parametrize("more", [("--keyframes", "uniform"), ("--keyframe_quality", "nan")])
+def test_a_quality_of_keyframes_needs_a_number_and_dynamic_programming(more: tuple[str, str]) -> None:
+    with pytest.raises(UserError, match="--keyframe_quality"):
+        parse(TestConfig, ["--checkpoint", "x", "--keyframe_quality", "30", *more], description="test")
+    assert parse(TestConfig, ["--checkpoint", "x", "--keyframe_quality", "30"], description="").keyframe_quality == 30

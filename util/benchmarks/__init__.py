@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from util.errors import OneLineParser
 
 # in the order of --help; those whose module is not there are not listed
-SUBCOMMANDS = ("macs", "training", "data", "speed", "motion", "table", "ablation", "width")
+SUBCOMMANDS = ("macs", "training", "data", "speed", "stream", "motion", "table", "ablation", "width")
 
 
 def build_parser(description: str) -> argparse.ArgumentParser:

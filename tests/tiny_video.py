@@ -1,0 +1,83 @@
+"""Videos of one's own, so small that a test makes them in milliseconds, and a finder of the landmarks in them."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from data.prepare.face import LandmarkFinder
+from data.samples.face import sample_landmarks
+from models.build import build_generator
+from options.cli import parse
+from options.config import TrainConfig
+from tests.tiny_face import SHRINK, SIZE, STUDENT, TINY
+from util import checkpoint as checkpoints
+from util.video import Timing, VideoWriter
+
+
+def write_tone(path: Path, *, seconds: float, codec: str = "aac", rate: int = 48000) -> Path:
+    """A file with a rising tone and nothing else."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, av.AudioStream)
+        time = np.arange(int(seconds * rate)) / rate
+        tone = (8000 * np.sin(2 * np.pi * (200 + 300 * time) * time)).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        resampler = av.AudioResampler(stream.format.name, "mono", rate, 1024)
+        for part in (*resampler.resample(frame), *resampler.resample(None)):
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return path
+
+
+def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
+    """Times and contents of the packets of a file's ``audio`` or ``video``, by time."""
+    with av.open(str(path)) as container:
+        stream = getattr(container.streams, kind)[0]
+        return sorted((one.pts * one.time_base, bytes(one)) for one in container.demux(stream) if one.size)
+
+
+def write_talk(
+    path: Path, *, num_frames: int, rate: float = 25.0, timing: Timing | None = None, sound_from: Path | None = None
+) -> Path:
+    """A video whose texture moves; ``landmark_finder`` knows where its face is."""
+    random = np.random.default_rng(0)
+    texture = np.kron(random.integers(0, 256, (9, 11, 3)), np.ones((SHRINK * 3, SHRINK * 3, 1)))
+    with VideoWriter(path, frames_per_second=rate, timing=timing, sound_from=sound_from) as video:
+        for number in range(num_frames):
+            video.write(np.roll(texture, number, axis=1)[: SIZE[0], : SIZE[1]].astype(np.uint8))
+    return path
+
+
+def landmark_finder(*, without: Sequence[int] = ()) -> LandmarkFinder:
+    """Finds the landmarks of ``write_talk``'s frames when it is shown all of them in order; none in some."""
+    landmarks = np.rint(sample_landmarks() / SHRINK)
+    count = 0
+
+    def find(picture: np.ndarray) -> np.ndarray | None:
+        nonlocal count
+        count += 1
+        return None if count - 1 in without else landmarks[count - 1]
+
+    return find
+
+
+def know_faces(monkeypatch: pytest.MonkeyPatch, *, without: Sequence[int] = ()) -> None:
+    """Put ``landmark_finder`` in dlib's place."""
+    for room in ("data.video_source", "data.camera"):
+        monkeypatch.setattr(f"{room}.load_landmark_finder", lambda: landmark_finder(without=without))
+
+
+def write_student(folder: Path, *more: str, channels: int) -> Path:
+    """A student that was never trained."""
+    config = parse(TrainConfig, [*TINY, *STUDENT, "--stage", "skd", "--teacher", "nowhere", *more], description="test")
+    generator = build_generator(config.generator, semantic_channels=channels)
+    facts = {"semantic_channels": channels}
+    checkpoints.save(
+        folder / "latest", config=config, step=1, networks={"generator": generator}, training_state={}, facts=facts
+    )
+    return folder
