@@ -176,12 +176,24 @@ def pictures_of(stream: LiveStream, encoder: Encoder) -> Iterator[Picture]:
 
 
 def show(pictures: Iterator[Picture], page: LivePage, *, ahead: int) -> None:
-    """Show pictures evenly, until there are no more; ``ahead`` of them may wait."""
-    playout = Playout()
-    for picture in in_background(pictures, ahead=ahead):
+    """Show pictures evenly, until there are no more; ``ahead`` of them may wait.
+
+    Where one more is ready the oldest is shown at once: else those after a stall would wait as long as it took, which
+    would hold up the engine, whose pictures would come late again.
+    """
+    playout, is_crowded = Playout(), threading.Event()
+
+    def noticed() -> Iterator[Picture]:
+        for number, picture in enumerate(pictures, start=1):
+            if number - page.num_shown > ahead + 1:  # besides those that wait one is in hand below
+                is_crowded.set()
+            yield picture
+
+    for picture in in_background(noticed(), ahead=ahead):
         due = playout.when(arrived=picture.arrived, ready=picture.ready)
-        time.sleep(max(0.0, due - time.perf_counter()))
+        is_crowded.wait(max(0.0, due - time.perf_counter()))
         page.show(picture.jpeg, arrived=picture.arrived)
+        is_crowded.clear()
 
 
 @contextmanager

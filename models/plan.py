@@ -28,7 +28,7 @@ from util.device import choose_device
 GB = 1e9
 # What a process takes beyond its tensors, by device: once, and as a share of them. CUDA: the context; workspaces, the
 # caching allocator. CPU (resident memory, measured): Python and its libraries; tensors reordered for convolutions
-RUNTIME = {"cuda": (0.6 * GB, 0.15), "cpu": (0.76 * GB, 0.25)}
+BEYOND_TENSORS = {"cuda": (0.6 * GB, 0.15), "cpu": (0.76 * GB, 0.25)}
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def reductions(config: TrainConfig) -> Iterator[tuple[str, Callable[[TrainConfig
 
 def on_device(found: Estimate, device: torch.device) -> float:
     """Bytes of one process with what it takes beyond its tensors."""
-    once, share = RUNTIME.get(device.type, RUNTIME["cpu"])
+    once, share = BEYOND_TENSORS.get(device.type, BEYOND_TENSORS["cpu"])
     return found.total * (1 + share) + once
 
 

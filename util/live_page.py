@@ -6,6 +6,7 @@ is ``live_page.html``, beside this file, and shares the result page's style.
 
 import errno
 import json
+import os
 import threading
 import time
 from collections import deque
@@ -73,6 +74,7 @@ class LivePage:
 
     Attributes:
         num_shown: frames shown so far.
+        num_skipped: frames that browsers were too slow for, all browsers together.
         latency: from the arrival of each to its being shown.
     """
 
@@ -181,6 +183,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # a browser that stalls must not hold up the end of the program
     block_on_close = False
+    # on Windows two programs could then have the same port
+    allow_reuse_address = os.name == "posix"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser that closes its page is no error."""

@@ -328,8 +328,8 @@ def _frame_size(reference: Path | None, *, video: Path | None, pictures: list[Pa
     """Height and width of the frames to draw in: those of the ``reference``, else of the dance; None: nobody knows."""
     if reference is not None:
         for folder in (reference / "train_img", *sorted(reference.glob("*_img"))):
-            pictures_of_reference = (path for path in sorted(folder.rglob("*")) if path.suffix in PICTURE_SUFFIXES)
-            if (first := next(pictures_of_reference, None)) is not None:
+            its_pictures = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES)
+            if (first := next(its_pictures, None)) is not None:
                 return picture_size(first)
     if video is not None:
         info = probe(video)

@@ -18,7 +18,8 @@ def measure(path: Path, *more: str) -> dict:
 
 @pytest.mark.parametrize("name", ["street", "face"])
 def test_every_contestant_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_path: Path) -> None:
-    found = measure(tmp_path / "out.json", "--setting", name, "--rounds", "1", "--runtimes", "folded")
+    found = measure(tmp_path / "out.json", "--setting", name, "--rounds", "1", "--runtimes", "folded",
+                    "--fewer_share", "0.2")  # fmt: skip
     assert {"device", "threads", "settings"} < set(found)
     (setting,) = found["settings"]
     assert setting["name"] == name
@@ -26,6 +27,7 @@ def test_every_contestant_has_its_figures_and_vid2vid_is_the_first(name: str, tm
     assert (first["name"], first["ratio_to_vid2vid"]) == ("vid2vid_every_frame", 1)
     assert [one["keyframe_share"] for one in (first, student)] == [1, 1]
     assert recipe["keyframe_share"] == pytest.approx(PUBLISHED_SHARE, abs=0.04)
+    assert (ours["name"], fewer["name"]) == ("ours_folded", "ours_folded_share_0.2")
     assert fewer["keyframe_share"] < ours["keyframe_share"] <= PUBLISHED_SHARE + 3 / 14
     for one in setting["contestants"]:
         assert set(one["ms_per_frame"]) == {"encode", "generator", "interpolation", "write"}

@@ -73,7 +73,7 @@ class Footage:
         windows: runs of frames without a cut, uint8 [H, W, 3].
         semantics: semantic frames by name: "" for a dataset's own, "coarse maps" and "fine maps" for those that were
             derived from the true frames. The first choose key-frames.
-        motions: for every window the files of exact motion; or none.
+        motions: for every window the files of exact motion; or none, where a frame of any window has none.
     """
 
     name: str
@@ -190,6 +190,8 @@ def sample_footage(sequence: VideoSequence, *, kind: str, motion: Path, most_win
         files = [motion / f"{sequence.frame_name(number)}.npz" for number in span]
         if all(path.is_file() and read_motion(path)["forward"].shape[:2] == (height, width) for path in files):
             found.motions.append(files)
+    if len(found.motions) < len(found.windows):
+        found.motions.clear()
     return found
 
 

@@ -26,7 +26,7 @@ from models.keyframes import choose_keyframes, thumbnail
 from models.runtimes.engines import Runtime
 from models.synthesizer import Synthesizer
 from util import checkpoint as checkpoints
-from util.benchmarks.footage import WINDOW
+from util.benchmarks.footage import SAMPLES, WINDOW
 from util.benchmarks.motion_contestants import recover
 from util.errors import UserError
 from util.metrics.frames import psnr, ssim
@@ -78,7 +78,9 @@ def compare_generated(folder: str, arguments: Namespace, *, most_windows: int) -
     """
     saved = checkpoints.load(folder, flag="--checkpoints")
     config = saved.config.data
-    root = getattr(arguments, config.dataset_mode, None)
+    if config.dataset_mode not in SAMPLES:
+        raise UserError(f"--checkpoints {folder}: draws {config.dataset_mode}; expected one of {', '.join(SAMPLES)}")
+    root = getattr(arguments, config.dataset_mode)
     if root is None:
         raise UserError(f"--checkpoints {folder}: draws {config.dataset_mode}; give --{config.dataset_mode} DIR")
     generator = load_generator(saved)

@@ -94,6 +94,9 @@ def run(arguments: argparse.Namespace) -> None:
     most = 1 if arguments.quick else MOST_WINDOWS
     gaps = ["3"] if arguments.quick else arguments.gaps
     contestants = arguments.contestants or (QUICK_CONTESTANTS if arguments.quick else DEFAULT_CONTESTANTS)
+    generated: list[GeneratedRow] = []
+    for folder in arguments.checkpoints:  # first, since they may be wrong, and what follows takes long
+        generated += compare_generated(folder, arguments, most_windows=most)
     rows: list[Row] = []
     choices: list[ChoiceRow] = []
     errors: list[dict[str, object]] = []
@@ -104,9 +107,6 @@ def run(arguments: argparse.Namespace) -> None:
         choices += compare_choices(footage)
         if footage.motions:
             errors.append({"video": footage.name, **motion_errors(footage)})
-    generated: list[GeneratedRow] = []
-    for folder in arguments.checkpoints:
-        generated += compare_generated(folder, arguments, most_windows=most)
     print(as_text(rows, choices, errors, generated))
     if arguments.json is not None:
         written = {
@@ -178,7 +178,7 @@ def motion_errors(footage: Footage) -> dict[str, float]:
     found: dict[str, list[float]] = {"image flow": [], "semantic flow": [], "image flow, corrected": []}
     own = footage.semantics[""]
     guided = GuidedMotion(kind=own.kind)
-    for place, (window, files) in enumerate(zip(footage.windows, footage.motions, strict=False)):
+    for place, (window, files) in enumerate(zip(footage.windows, footage.motions, strict=True)):
         all_guides = [guided.guide(semantic) for semantic in own.window(place)]
         for middle in range(1, len(window) - 1, 2):
             start, end = (
@@ -238,7 +238,8 @@ def gap_text(rows: Sequence[Row]) -> str:
             ratios = [row.time_ratio for row in own if row.time_ratio is not None]
             lines.append([
                 name, *(f"{statistics.mean(level):.2f}" if level else "" for level in levels),
-                f"{statistics.mean(likeness):.4f}", f"{statistics.mean(row.ms for row in own):.1f}",
+                f"{statistics.mean(likeness):.4f}" if likeness else "",
+                f"{statistics.mean(row.ms for row in own):.1f}",
                 f"{statistics.mean(ratios):.2f}" if ratios else "",
             ])  # fmt: skip
         parts.append(f"{title}\n\n{text_table(header, lines)}")

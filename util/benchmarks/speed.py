@@ -133,8 +133,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each contestant (default: 5)")
     parser.add_argument("--runtimes", nargs="+", choices=("folded", "compile", "openvino", "onnx"), metavar="NAME",
                         help="of our contestants; default: those that are installed, without compile")  # fmt: skip
-    parser.add_argument("--fewer_share", type=float, default=0.2, metavar="X", help="key-frame share of our "
-                        "contestants with fewer key-frames than published (default: 0.2)")  # fmt: skip
+    parser.add_argument("--fewer_share", type=float, nargs="+", default=[0.2, 0.15], metavar="X", help="key-"
+                        "frame shares of ours with fewer key-frames than published (default: 0.2 0.15)")  # fmt: skip
     parser.add_argument("--interpolation", default="dis", metavar="NAME", help="of our contestants with the published "
                         "share of key-frames (default: dis)")  # fmt: skip
     parser.add_argument("--fewer_interpolation", default="guided", metavar="NAME",
@@ -144,7 +144,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print the tables, write the JSON."""
-    if arguments.rounds < 1 or not 0 < arguments.fewer_share <= 1:
+    if arguments.rounds < 1 or not all(0 < share <= 1 for share in arguments.fewer_share):
         raise UserError("--rounds: expected at least 1; --fewer_share: expected more than 0, at most 1")
     makers = {"street": street_setting, "face": face_setting}
     names = list(makers) if arguments.setting == "all" else [arguments.setting]
@@ -168,7 +168,7 @@ def run(arguments: argparse.Namespace) -> None:
         contestants = make_contestants(
             setting,
             runtimes=runtimes,
-            fewer_share=arguments.fewer_share,
+            fewer_shares=arguments.fewer_share,
             interpolation=arguments.interpolation,
             fewer_interpolation=arguments.fewer_interpolation,
         )
@@ -219,15 +219,21 @@ def face_setting(*, is_quick: bool) -> Setting:
 
 
 def make_contestants(
-    setting: Setting, *, runtimes: Sequence[str], fewer_share: float, interpolation: str, fewer_interpolation: str
+    setting: Setting,
+    *,
+    runtimes: Sequence[str],
+    fewer_shares: Sequence[float],
+    interpolation: str,
+    fewer_interpolation: str,
 ) -> list[Contestant]:
     """All contestants of a setting; the first is vid2vid on every frame, in eager fp32."""
     every = max(1, setting.num_frames // 14)
     teacher, student = setting.generator(is_student=False), setting.generator(is_student=True)
     published = within_scene("minterpolate", setting)
+    fewer = within_scene(fewer_interpolation, setting)
     ours = [
         ("ours_{}", PUBLISHED_SHARE, within_scene(interpolation, setting)),
-        ("ours_{}_fewer_keyframes", fewer_share, within_scene(fewer_interpolation, setting)),
+        *((f"ours_{{}}_share_{share:g}", share, fewer) for share in fewer_shares),
     ]
     make = partial(make_contestant, setting)
     contestants = [

@@ -7,7 +7,6 @@ generator and tiny frames, since the length is what is tried. The file is then r
 import argparse
 import itertools
 import math
-import resource
 import sys
 import tempfile
 import time
@@ -28,6 +27,11 @@ from util.files import write_json
 from util.pictures import to_uint8
 from util.table import text_table
 from util.video import VideoWriter, opened_video
+
+try:
+    import resource
+except ImportError:  # Windows has none, and the other subcommands need none
+    resource = None  # type: ignore[assignment]
 
 FRAMES_PER_SECOND = 25
 HOUR = 3600 * FRAMES_PER_SECOND
@@ -51,8 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the stream, print and write what was found.
 
     Raises:
-        UserError: fewer frames than memory needs to settle, or the stream was not exact and flat.
+        UserError: fewer frames than memory needs to settle, a system that does not tell memory, or the stream was not
+            exact and flat.
     """
+    if resource is None:
+        raise UserError("benchmark.py stream: expected a system that tells a process its memory; use Linux or macOS")
     if arguments.frames <= SETTLED + STEP:
         raise UserError(f"--frames {arguments.frames}: expected more than {SETTLED + STEP}, where memory has settled")
     found = measure_stream(arguments.frames)
