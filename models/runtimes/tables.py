@@ -8,6 +8,7 @@ from models.coarse_to_fine import VideoGenerator
 from models.generator import CompositeGenerator
 
 _MOST_DIFFERENT = 512  # pixels that may have an entry; a street at 256x512 has about 300, between its labels
+_STRIP = 2**15  # pixels that are looked up at once
 _FEWEST_CHANNELS = 16  # of a semantic frame; with fewer, products are as fast as rows (measured: about 8)
 
 
@@ -68,8 +69,11 @@ class TableReader:
         margin = (self.kernel // 2,) * 4
         padded = F.pad(which[None].float(), margin, mode="reflect")[0].long()  # whole numbers this small stay exact
         windows = ((padded + frames) * places).unfold(1, self.kernel, 1).unfold(2, self.kernel, 1)
-        rows = windows.permute(1, 2, 0, 3, 4) + torch.arange(places).view(self.kernel, self.kernel)
-        summed = F.embedding_bag(rows.reshape(height * width, -1), table, mode="sum") + self.bias
+        place = torch.arange(places).view(self.kernel, self.kernel)
+        # in strips: the numbers of the rows take 588 bytes a pixel
+        strips = windows.permute(1, 2, 0, 3, 4).split(max(1, _STRIP // width))
+        rows = ((strip + place).int().reshape(-1, self.num_frames * places) for strip in strips)
+        summed = torch.cat([F.embedding_bag(one, table, mode="sum") for one in rows]) + self.bias
         return summed.view(1, height, width, -1).permute(0, 3, 1, 2)
 
 

@@ -46,6 +46,15 @@ def test_looked_up_frames_are_the_convolved_ones(seed: int, low_demand: bool, ha
 
 
 @torch.no_grad()
+def test_frames_larger_than_a_strip_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, frames = TableReader(student()), label_frames(5)
+    whole = reader(frames)
+    monkeypatch.setattr("models.runtimes.tables._STRIP", 7 * 24)  # of 16 rows of 24 pixels
+    for one, other in zip(reader(frames), whole, strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+
+
+@torch.no_grad()
 def test_frames_of_many_different_pixels_are_convolved_and_no_table_is_tried_again() -> None:
     generator = student()
     reader = TableReader(generator)
