@@ -16,6 +16,7 @@ from models.first_frame import GlobalGenerator
 from models.generator import CompositeGenerator
 from models.guard import Guard
 from models.parallel import Learner, synchronised
+from models.runtimes.in_torch import made_for_drawing
 from models.schedule import Schedule
 from models.settle import (
     refuse_changes,
@@ -126,7 +127,7 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
     stage, described = build_stage(
         config,
         semantic_channels=dataset.encoder.num_channels,
-        teacher=teacher,
+        teacher=None if teacher is None else made_for_drawing(teacher, device),
         find_face=dataset.encoder.face,
     )
     place(stage, config, device)

@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.assembly import assemble
+from models.assembly import assemble, load_teacher
+from models.coarse_to_fine import VideoGenerator
 from models.features import PerceptualLoss
 from models.losses import LossTable
 from models.rollout import Rollout, unroll
-from models.stages.base import Lesson, Stage
+from models.stages.base import Episode, Lesson, Stage
 from models.stages.skd import SpatialDistillation
 from models.stages.verdicts import Verdict
 from models.training import Training, clip_loader
@@ -180,9 +181,17 @@ def make_plain(stage: Stage) -> None:
 
     changes: dict[str, Any] = {"generator_losses": judged_apart, "critic_losses": after_forgetting}
     if isinstance(stage, SpatialDistillation):
-        changes["_teacher_frames"] = functools.partial(_drawn_with_graph, stage)
+        changes["prepare"] = functools.partial(_prepared_whole, stage, stage.prepare)
     for name, change in changes.items():
         setattr(stage, name, change)
+
+
+def _prepared_whole(
+    stage: SpatialDistillation, prepare: Callable[..., Episode], clip: Clip, *arguments: Any, **keywords: Any
+) -> Episode:
+    """The teacher draws all frames of the clip, also those after the last one that is compared."""
+    with patch.object(stage, "_teacher_frames", lambda _: _drawn_with_graph(stage, clip)):
+        return prepare(clip, *arguments, **keywords)
 
 
 def _drawn_with_graph(stage: SpatialDistillation, clip: Clip) -> Tensor:
@@ -194,6 +203,14 @@ def _drawn_with_graph(stage: SpatialDistillation, clip: Clip) -> Tensor:
     return drawn.detach()
 
 
+def trained_teacher(config: TrainConfig, device: torch.device) -> VideoGenerator:
+    """The frozen teacher as it was trained, not made faster for drawing."""
+    teacher = load_teacher(config)
+    assert teacher is not None
+    layout = torch.channels_last if config.run.channels_last else torch.contiguous_format
+    return teacher.requires_grad_(False).eval().to(device).to(memory_format=layout)
+
+
 class Runner:
     """One variant of a training, step by step."""
 
@@ -203,6 +220,8 @@ class Runner:
         self.is_plain = is_plain
         if is_plain:
             make_plain(self.training.stage)
+            if isinstance(self.training.stage, SpatialDistillation):
+                self.training.stage.teacher = trained_teacher(config, self.training.device)
         self.training.stage.generator.train()
         self.training.stage.critics.train()
         self.watches = watch(self.training)
