@@ -25,7 +25,7 @@ class TableReader:
         """Read for ``generator``, which is not changed any more."""
         convolutions = [_reading(encoder) for encoder in generator.readers]
         self.generator = generator
-        self.num_frames = 1 + generator.previous_channels // generator.image_channels
+        self.num_frames = _num_frames(generator)
         self.channels = generator.semantic_channels // self.num_frames
         self.kernel = convolutions[0].kernel_size[0]
         self.outputs = [one.out_channels for one in convolutions]
@@ -78,11 +78,17 @@ class TableReader:
 
 
 def table_reader(generator: VideoGenerator) -> TableReader | None:
-    """A reader for ``generator``, or None where it would gain nothing: few channels, or several scales that read."""
+    """A reader for ``generator``, or None where it would gain nothing: several scales, few channels, few outputs."""
     if not isinstance(generator, CompositeGenerator):
         return None
-    reader = TableReader(generator)
-    return reader if reader.channels >= _FEWEST_CHANNELS else None
+    channels = generator.semantic_channels // _num_frames(generator)
+    # of very few outputs a WideHead may have been made
+    is_plain = all(isinstance(encoder[1], nn.Conv2d) for encoder in generator.readers)
+    return TableReader(generator) if is_plain and channels >= _FEWEST_CHANNELS else None
+
+
+def _num_frames(generator: CompositeGenerator) -> int:
+    return 1 + generator.previous_channels // generator.image_channels
 
 
 def _reading(encoder: nn.Sequential) -> nn.Conv2d:

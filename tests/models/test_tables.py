@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.generator import CompositeGenerator
 from models.runtimes.choose import make_runtime
+from models.runtimes.heads import widen_heads
 from models.runtimes.tables import TableReader, table_reader
 
 LABELS = 17
@@ -80,3 +81,7 @@ def test_runtimes_that_look_up_draw_the_same(name: str) -> None:
 
 def test_frames_of_few_channels_have_no_table() -> None:
     assert table_reader(student(semantic_channels=15)) is None
+
+
+def test_an_encoder_so_narrow_that_it_was_widened_has_no_table() -> None:
+    assert table_reader(widen_heads(student(base_channels=4))) is None
