@@ -53,6 +53,7 @@ def test_half_precision_and_smaller_batches_take_less() -> None:
     assert half < small < large
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_reduced_until_it_does() -> None:
     settings = config("--batchSize", "4")
     scene, _ = plan.look_at(settings)
