@@ -17,12 +17,13 @@ from PIL import Image
 from torch import Tensor
 
 from data.build import build_geometry, build_kind
-from data.face import FaceEncoder, face_box
+from data.face import FaceEncoder, face_box, face_width
 from data.frames import of_size, signed
 from data.landmarks import held_in_order, in_pixels, in_steps, smoothed_in_order
 from data.paired import MODES
-from data.prepare.face import LandmarkFinder, load_landmark_finder
+from data.prepare.face import LandmarkFinder, enlarged, load_landmark_finder
 from data.sequences import VideoSequence
+from data.subject_size import UsualWidths, factor_for
 from data.transforms import Box, Geometry, View
 from data.video_source import refuse_impossible
 from options.config import DataConfig
@@ -169,7 +170,9 @@ class CameraCounts:
     num_held: int = 0
 
 
-def camera_frames(pictures: Iterable[Captured], config: DataConfig, *, counts: CameraCounts) -> Iterator[LiveFrame]:
+def camera_frames(
+    pictures: Iterable[Captured], config: DataConfig, *, counts: CameraCounts, usual: UsualWidths | None = None
+) -> Iterator[LiveFrame]:
     """The semantic frames of a camera for the model of ``config``; where the face is, is settled by its first frame.
 
     Faces come two pictures late, since landmarks are smoothed in time.
@@ -178,6 +181,8 @@ def camera_frames(pictures: Iterable[Captured], config: DataConfig, *, counts: C
         pictures: as they come.
         config: how they become tensors.
         counts: is kept up to date.
+        usual: how wide the faces of its training were; pictures of larger or smaller ones are resized, by one factor
+            for the whole stream.
 
     Raises:
         UserError: the model draws from something that no camera shows, or dlib is missing.
@@ -187,7 +192,7 @@ def camera_frames(pictures: Iterable[Captured], config: DataConfig, *, counts: C
     if config.dataset_mode == "face":
         encoder = cast(FaceEncoder, build_kind(config).encoder)
         find = load_landmark_finder()
-        return _face_frames(pictures, encoder=encoder, geometry=geometry, find=find, counts=counts)
+        return _face_frames(pictures, encoder=encoder, geometry=geometry, find=find, counts=counts, usual=usual)
     return _picture_frames(pictures, config, geometry=geometry)
 
 
@@ -211,6 +216,7 @@ def _face_frames(
     geometry: Geometry,
     find: LandmarkFinder,
     counts: CameraCounts,
+    usual: UsualWidths | None,
 ) -> Iterator[LiveFrame]:
     waiting: deque[Captured] = deque()
 
@@ -225,9 +231,13 @@ def _face_frames(
             yield points
 
     view: View | None = None
+    factor = 1.0
     for points in smoothed_in_order(points for points in held_in_order(found()) if points is not None):
         now, picture = waiting.popleft()
-        points = in_pixels(in_steps(points))
+        if view is None:
+            factor = _told_factor(points, picture, usual)
+        # found in the camera's own picture: to look for them in a large one takes too long
+        points, picture = in_pixels(in_steps(points * factor)), enlarged(picture, factor)
         if view is None:
             height, width = picture.shape[:2]
             view = View((height, width), geometry.place(face_box(points, height=height, width=width)))
@@ -235,6 +245,15 @@ def _face_frames(
         background = encoder.background(picture) if encoder.with_canny_edges else None
         semantic = encoder.encode(points, placement=view.placement, size=view.size, background=background)
         yield LiveFrame(now, semantic, signed(view.of_frame(picture, filter="bicubic")))
+
+
+def _told_factor(points: np.ndarray, picture: np.ndarray, usual: UsualWidths | None) -> float:
+    if usual is None:
+        return 1.0
+    factor, note = factor_for(face_width(points), usual, size=picture.shape[:2])
+    if note:
+        print(f"--webcam: {note}", flush=True)
+    return factor
 
 
 class Glimpse:

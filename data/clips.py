@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from data.frames import Encoder, Frames
+from data.subject_size import UsualWidths, usual_widths
 from data.transforms import Geometry, View, random_affine
 from util.errors import UserError
 
@@ -133,6 +134,14 @@ class VideoClips(Dataset[Clip]):
     def max_clip_frames(self) -> int:
         """Length of the longest sequence."""
         return max(len(frames) for frames in self._sequences)
+
+    def usual_widths(self) -> UsualWidths | None:
+        """How wide what the frames show is, in their own pixels; None where that is of no matter.
+
+        Raises:
+            UserError: a file of landmarks is broken.
+        """
+        return usual_widths(self._sequences)
 
     @property
     def frame_size(self) -> tuple[int, int]:

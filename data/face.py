@@ -112,6 +112,11 @@ def with_forehead(points: np.ndarray) -> np.ndarray:
     return np.concatenate((points, forehead))
 
 
+def face_width(points: np.ndarray) -> float:
+    """From the leftmost to the rightmost of ``points`` [68, 2], in pixels."""
+    return float(np.ptp(points[:, 0]))
+
+
 def face_box(points: np.ndarray, *, height: int, width: int) -> Box:
     """The square that is cut out around a face: 2.5 times its width, pushed into the frame where it fits.
 
@@ -272,6 +277,10 @@ class FaceFrames(Frames):
             return self.files.facts.size
         box = self._box(index, height=2**20, width=2**20)
         return box.bottom, box.right
+
+    def subject_width(self, index: int) -> float:
+        """The width of the face in frame ``index``: curves and edges are drawn in the frame's own pixels."""
+        return face_width(self.points(index))
 
     def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
         """See ``Frames.check``; landmarks outside the frame are suspicious."""

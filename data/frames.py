@@ -77,6 +77,10 @@ class Frames(ABC):
         """Height and width of frame ``index``, from the header of its file."""
         return picture_size(self.files.leading[index])
 
+    def subject_width(self, index: int) -> float | None:
+        """How wide that is, in pixels, by whose size frame ``index`` is encoded; None where size is of no matter."""
+        return None
+
     def box(self, index: int) -> Box:
         """The part that a clip keeps whose first frame is ``index``: the whole frame."""
         height, width = self.size(index)

@@ -49,6 +49,11 @@ class VideoSequence:
         """How each frame is cut out of the video and scaled."""
         return self._view.placement
 
+    @property
+    def subject_width(self) -> float | None:
+        """See ``Frames.subject_width``, of the first frame."""
+        return self._frames.subject_width(0)
+
     def semantic(self, index: int, *, device: torch.device | str = "cpu") -> Tensor:
         """The semantic frame ``index``, float32 [C, H, W] in the range of its encoding, made on ``device``.
 

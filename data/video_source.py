@@ -13,14 +13,15 @@ import numpy as np
 from tqdm import tqdm
 
 from data.build import build_geometry, build_kind
-from data.face import NUM_LANDMARKS, FaceEncoder, FaceFrames
-from data.frames import Frames
+from data.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
+from data.frames import Frames, of_size
 from data.images import ArrayCache
 from data.landmarks import filled_in_order, in_pixels, in_steps, smoothed_in_order
 from data.layout import SequenceFiles, VideoFacts
-from data.prepare.face import LandmarkFinder, load_landmark_finder
+from data.prepare.face import LandmarkFinder, enlarged, enlarged_size, load_landmark_finder
 from data.sequences import VideoSequence
-from data.video_frames import VIDEO_SUFFIXES, frames_of, video_table
+from data.subject_size import UsualWidths, factor_for
+from data.video_frames import VIDEO_SUFFIXES, VideoTable, frames_of, video_table
 from options.config import DataConfig
 from util.errors import UserError
 from util.video import Timing, opened_video, read_video
@@ -47,20 +48,37 @@ class OwnVideo(NamedTuple):
 
 
 class FaceVideoFrames(FaceFrames):
-    """A video of a face: its landmarks lie in memory, since they have just been found."""
+    """A video of a face, resized; its landmarks lie in memory, since they have just been found."""
 
-    def __init__(self, files: SequenceFiles, *, cache: ArrayCache, encoder: FaceEncoder, landmarks: np.ndarray) -> None:
-        """Args: see ``FaceFrames``; ``landmarks`` are those of ``found_landmarks``."""
+    def __init__(
+        self, files: SequenceFiles, *, cache: ArrayCache, encoder: FaceEncoder, landmarks: np.ndarray, factor: float
+    ) -> None:
+        """Args: see ``FaceFrames``; ``landmarks`` are those of ``found_landmarks``, ``factor`` resizes its frames."""
         super().__init__(files, cache=cache, encoder=encoder)
         self.landmarks = landmarks
+        self.factor = factor
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of frame ``index``, resized."""
+        return enlarged_size(super().size(index), self.factor)
+
+    def picture(self, index: int, *, size: tuple[int, int]) -> np.ndarray | None:
+        """Frame ``index``, resized; see ``Frames.picture``."""
+        picture = super().picture(index, size=super().size(index))
+        return None if picture is None else of_size(enlarged(picture, self.factor), size, path=self.files.name)
 
     def points(self, index: int) -> np.ndarray:
         """The landmarks of frame ``index``, float64 [68, 2], (x, y)."""
         return in_pixels(self.landmarks[index])
 
 
-def own_video(path: Path, config: DataConfig) -> OwnVideo:
+def own_video(path: Path, config: DataConfig, *, usual: UsualWidths | None = None) -> OwnVideo:
     """The video ``path`` as a sequence for the model of ``config``; only frames that are asked for are decoded.
+
+    Args:
+        path: of the video.
+        config: how the model's data is encoded.
+        usual: how wide the faces of its training were; a video of larger or smaller ones is resized.
 
     Raises:
         UserError: the file is no whole video, the model draws from something else than videos, or from faces and
@@ -73,10 +91,13 @@ def own_video(path: Path, config: DataConfig) -> OwnVideo:
     facts = VideoFacts(table.frames_per_second, (table.height, table.width))
     kind, cache = build_kind(config), ArrayCache(max_bytes=0)  # read once and in order
     if config.dataset_mode == "face":
-        landmarks, note = found_landmarks(path, find=load_landmark_finder(), num_frames=table.num_frames)
+        find = load_landmark_finder()
+        factor, resized = resizing(table, path, usual, find=find)
+        landmarks, found = found_landmarks(path, find=find, num_frames=table.num_frames, factor=factor)
         files = SequenceFiles(path.stem, {"images": frames_of(path)}, facts)
         encoder = cast(FaceEncoder, kind.encoder)
-        frames: Frames = FaceVideoFrames(files, cache=cache, encoder=encoder, landmarks=landmarks)
+        frames: Frames = FaceVideoFrames(files, cache=cache, encoder=encoder, landmarks=landmarks, factor=factor)
+        note = "; ".join(filter(None, (found, resized)))
     else:
         note = ""
         frames = kind.frames(SequenceFiles(path.stem, {"inputs": frames_of(path)}, facts), cache=cache)
@@ -93,8 +114,36 @@ def refuse_impossible(flag: str, config: DataConfig) -> None:
         raise UserError(f"{flag}: {IMPOSSIBLE[config.dataset_mode]}")
 
 
-def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int) -> tuple[np.ndarray, str]:
+def first_face_width(path: Path, *, find: LandmarkFinder) -> float | None:
+    """The width, in the video's own pixels, of the first face that is found in it; None: there is none."""
+    found = (points for points in map(find, read_video(path)) if points is not None)
+    first = next(found, None)
+    return None if first is None else face_width(first)
+
+
+def resizing(table: VideoTable, path: Path, usual: UsualWidths | None, *, find: LandmarkFinder) -> tuple[float, str]:
+    """By how much a video is resized for a model whose training's faces were so wide, and what to tell of it.
+
+    Raises:
+        UserError: no face in any frame.
+    """
+    if usual is None:
+        return 1.0, ""
+    width = first_face_width(path, find=find)
+    if width is None:
+        raise no_face(path, num_frames=table.num_frames)
+    return factor_for(width, usual, size=(table.height, table.width))
+
+
+def no_face(path: Path, *, num_frames: int) -> UserError:
+    """The error for a video in which no face was found."""
+    return UserError(f"{path}: expected a face, found none in {num_frames} frames; give a video with a larger one")
+
+
+def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int, factor: float) -> tuple[np.ndarray, str]:
     """The landmarks of every frame of a video, int32 [T, 68, 2] (``in_steps``), gaps filled, smoothed; and a note.
+
+    They are found in frames that are resized by ``factor``.
 
     Raises:
         UserError: no face in any frame, or the video does not have ``num_frames``.
@@ -104,7 +153,7 @@ def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int) -> tup
     def found() -> Iterator[np.ndarray | None]:
         nonlocal num_found, num_read
         for picture in tqdm(read_video(path), desc="landmarks", total=num_frames, unit="frame"):
-            points = find(picture)
+            points = find(enlarged(picture, factor))
             num_read += 1
             num_found += points is not None
             yield points
@@ -116,7 +165,7 @@ def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int) -> tup
     if num_read != num_frames:
         raise UserError(f"{path}: expected {num_frames} frames, found {num_read}; re-encode the video")
     if num_found == 0:
-        raise UserError(f"{path}: expected a face, found none in {num_frames} frames; give a video with a larger one")
+        raise no_face(path, num_frames=num_frames)
     return landmarks, f"face found in {num_found} frames, {num_frames - num_found} filled from their neighbours in time"
 
 

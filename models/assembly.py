@@ -142,6 +142,7 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
         scaler=torch.amp.GradScaler(device.type, enabled=config.run.amp == "fp16"),
         facts={
             "semantic_channels": dataset.encoder.num_channels,
+            "subject_widths": dataset.usual_widths(),
             "made_of": described,
             "command": shlex.join([*python_command(processes), *sys.argv]),
             "clips_per_step": per_step,

@@ -9,6 +9,7 @@ from torch import Tensor
 from data.build import build_encoder
 from data.camera import Glimpse
 from data.sequences import VideoSequence
+from data.subject_size import UsualWidths
 from models.build import load_generator
 from models.coarse_to_fine import VideoGenerator
 from models.first_frame import GlobalGenerator
@@ -34,6 +35,12 @@ class Contestant:
     share: float
     lookahead: int = 0
     quality: float | None = None
+
+
+def usual_widths(saved: Checkpoint) -> UsualWidths | None:
+    """How wide what the training's frames show was; None where that is of no matter, or the checkpoint is older."""
+    noted = saved.facts.get("subject_widths")
+    return None if noted is None else UsualWidths(*noted)
 
 
 def make_contestants(config: TestConfig, device: torch.device) -> list[Contestant]:

@@ -22,11 +22,13 @@ from data.build import build_encoder, build_sequences
 from data.camera import CameraCounts, Glimpse, LiveFrame, Newest, camera_frames, camera_pictures, sequence_frames
 from data.frames import Encoder
 from data.sequences import VideoSequence
+from data.subject_size import note_on_sizes
 from data.video_source import own_video
 from models.guided_motion import resolve_interpolation
-from models.inference import Contestant, Opening, make_contestants
+from models.inference import Contestant, Opening, make_contestants, usual_widths
 from models.pipeline import in_background
-from options.config import DataConfig, TestConfig
+from options.config import TestConfig
+from util.checkpoint import Checkpoint
 from util.device import choose_device
 from util.errors import UserError
 from util.live_page import LivePage, Picture, Playout, jpeg_of
@@ -138,22 +140,23 @@ class Source(NamedTuple):
     counts: Callable[[], dict[str, float]]
 
 
-def open_source(config: TestConfig, data: DataConfig, opening: Opening) -> Source:
-    """A camera (``--webcam``), a video of one's own (``--video``), or the sequences of a dataset.
+def open_source(config: TestConfig, saved: Checkpoint, opening: Opening) -> Source:
+    """A camera (``--webcam``), a video of one's own (``--video``), or the sequences of a dataset, for a checkpoint.
 
     Raises:
         UserError: there is no such thing, or the model cannot draw from it.
     """
+    data, usual = saved.config.data, usual_widths(saved)
     if config.webcam is not None:
         pictures, counts = Newest(camera_pictures(config.webcam)), CameraCounts()
-        frames = in_background(camera_frames(pictures, data, counts=counts))
+        frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual))
         return Source(
             f"camera {config.webcam}" if config.webcam.isdecimal() else Path(config.webcam).name,
             camera_rounds(frames, opening, name=config.webcam),
             lambda: {"dropped": pictures.num_dropped, **vars(counts)},
         )
     if config.video is not None:
-        sequences = [own_video(Path(config.video), data).sequence]
+        sequences = [own_video(Path(config.video), data, usual=usual).sequence]
     else:
         sequences = build_sequences(
             data,
@@ -162,6 +165,8 @@ def open_source(config: TestConfig, data: DataConfig, opening: Opening) -> Sourc
             first_frame=config.start_frame,
             max_frames=config.max_frames or None,
         )[: config.how_many or None]
+        if note := note_on_sizes(sequences, usual):
+            print(note)
     name, rate = Path(config.video or config.dataroot).name, sequences[0].frames_per_second
     return Source(
         f"{name}, {rate:.4g} frames/s, again and again", sequence_rounds(sequences, opening), lambda: {"dropped": 0}
@@ -225,7 +230,7 @@ def run_live(config: TestConfig) -> None:
     one = make_contestants(replace(config, lookahead=config.lookahead or LOOKAHEAD), device)[0]
     data, generator = one.saved.config.data, one.saved.config.generator
     opening = Opening(config, data=data, count=generator.n_frames_G - 1, device=device)
-    source = open_source(config, data, opening)
+    source = open_source(config, one.saved, opening)
     stream = LiveStream(one, source.rounds)
     facts = {
         "title": "Fast-Vid2Vid, live",

@@ -65,7 +65,7 @@ def test_labels_of_ones_own_need_their_file_only_once(tmp_path: Path) -> None:
     run(data, tmp_path, "own", *flags)
     labels.unlink()
     saved = checkpoints.load(tmp_path / "own", flag="--checkpoint")
-    assert saved.facts["semantic_channels"] == 3
+    assert (saved.facts["semantic_channels"], saved.facts["subject_widths"]) == (3, None)
     weights = load_file(tmp_path / "own" / "latest" / "generator.safetensors")
     assert all(torch.isfinite(value).all() for value in weights.values())
     write_tiny_street(data, phase="test", num_frames=4)

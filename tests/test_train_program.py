@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 import train
 from options.cli import parse
 from options.config import TrainConfig
-from tests.tiny_face import STUDENT, TINY, write_tiny_face
+from tests.tiny_face import SIZE, STUDENT, TINY, write_tiny_face
 from util import checkpoint as checkpoints
 from util.errors import UserError
 
@@ -57,6 +57,8 @@ def test_a_run_leaves_a_checkpoint_a_log_by_name_and_pictures(teacher: Path) -> 
     folder = teacher / "teacher"
     saved = checkpoints.load(folder, flag="--checkpoint")
     assert (saved.step, saved.facts["semantic_channels"]) == (6, 15)
+    smallest, largest = saved.facts["subject_widths"]
+    assert 0 < smallest <= largest <= SIZE[1]
     rows = [json.loads(line) for line in (folder / "loss_log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6]
     assert {"G_GAN", "G_T1_GAN", "G_pixel", "F_Flow", "D_real", "learning_rate"} <= set(rows[-1])

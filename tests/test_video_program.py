@@ -164,7 +164,7 @@ def test_a_datasets_sequences_come_again_and_again_each_with_its_own_opening(stu
     config = config_of("--checkpoint", student, "--dataroot", root, "--lookahead", "3")
     (one,) = make_contestants(config, CPU)
     opening = Opening(config, data=one.saved.config.data, count=2, device=CPU)
-    stream = iter(LiveStream(one, open_source(config, one.saved.config.data, opening).rounds))
+    stream = iter(LiveStream(one, open_source(config, one.saved, opening).rounds))
     frames = [next(stream)[1] for _ in range(9 + 9)]
     stream.close()  # type: ignore[attr-defined]
     assert torch.allclose(torch.stack(frames[:9]), torch.stack(frames[9:]), rtol=0, atol=1e-5)

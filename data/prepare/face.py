@@ -4,7 +4,7 @@ The landmark model is dlib's; it is needed here only, never to train or to test.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -143,9 +143,15 @@ def write_facts(folder: Path, *, frames_per_second: float, picture: np.ndarray) 
     write_json(folder / VIDEO_FACTS, {"frames_per_second": frames_per_second, "height": height, "width": width})
 
 
+def enlarged_size(size: Sequence[int], factor: float) -> tuple[int, int]:
+    """Height and width of a picture of ``size`` with ``factor`` times the sides."""
+    height, width = (max(1, round(side * factor)) for side in size)
+    return height, width
+
+
 def enlarged(picture: np.ndarray, factor: float) -> np.ndarray:
     """``picture``, uint8 [H, W, 3], with ``factor`` times the sides, by a bicubic filter."""
-    height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
+    height, width = enlarged_size(picture.shape[:2], factor)
     if (height, width) == picture.shape[:2]:
         return picture
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
