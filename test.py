@@ -286,6 +286,7 @@ def run_video(config: TestConfig) -> Path:
     output = Path(config.output) if config.output is not None else default_output(config).parent / f"{source.stem}.mp4"
     if output.resolve() == source.resolve():
         raise UserError(f"--output {output}: expected another file than --video; choose another name")
+    timing = timing_of(source)  # first of all: what is no video is told before networks are made
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
     contestant = make_contestants(config, device)[0]
@@ -295,7 +296,7 @@ def run_video(config: TestConfig) -> Path:
     contestant.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()
     keys = [] if contestant.lookahead else choose(sequence, contestant, len(opening))
-    rate, timing = sequence.frames_per_second, timing_of(source)
+    rate = sequence.frames_per_second
     with VideoWriter(output, frames_per_second=rate, timing=timing, sound_from=source) as video:
         made = play(contestant, sequence, keys, opening, overlapped=True)
         for frame in tqdm(made, desc=source.name, total=sequence.num_frames, unit="frame"):

@@ -27,7 +27,7 @@ from data.video_source import own_video
 from models.guided_motion import resolve_interpolation
 from models.inference import Contestant, Opening, make_contestants, usual_widths
 from models.pipeline import in_background
-from options.config import TestConfig
+from options.config import LIVE_PORT, TestConfig
 from util.checkpoint import Checkpoint
 from util.device import choose_device
 from util.errors import UserError
@@ -36,7 +36,6 @@ from util.pictures import to_uint8
 
 # where --lookahead does not say: a gap of up to 6 frames, a quarter of a second at 25 frames per second
 LOOKAHEAD = 6
-PORT = 8000
 # figures that a source may have, and their words
 COUNTS = {
     "dropped": "dropped at the input",
@@ -92,13 +91,16 @@ class LiveStream:
         return self.num_drawn / max(self.num_arrived, 1)
 
     def __iter__(self) -> Iterator[tuple[LiveFrame, Tensor]]:
-        """Pairs in order; what arrives before the engine is warm counts as arriving then."""
-        began: float | None = None
+        """Pairs in order; what arrives before the engine is warm, for frames of that size, counts as arriving then."""
+        began = 0.0
+        warm_sizes: set[torch.Size] = set()
         for frames, opening in self._rounds:
-            if began is None:
-                first = next(frames)
+            first = next(frames)
+            if first.semantic.shape not in warm_sizes:
                 self._one.engine.warm_up(first.semantic)
-                began, frames = time.perf_counter(), chain([first], frames)
+                warm_sizes.add(first.semantic.shape)
+                began = time.perf_counter()
+            frames = chain([first], frames)
             num_drawn = self.num_drawn
             for frame, drawn in self._drawn(frames, opening):
                 self.num_drawn = num_drawn + self._one.engine.stopwatch.generator_calls
@@ -244,7 +246,7 @@ def run_live(config: TestConfig) -> None:
         },
     }
     page = LivePage(
-        port=PORT if config.serve is None else config.serve,
+        port=LIVE_PORT if config.serve is None else config.serve,
         facts=facts,
         counts=lambda: source.counts() | {"drawn_share": stream.drawn_share},
     )

@@ -402,7 +402,7 @@ class TestConfig:
     video: str | None = option(None, "a video of your own in place of the dataset (face, paired); writes an mp4")
     webcam: str | None = option(None, "live from a camera: its number, or a video file in its place", alone="0")
     serve: int | None = option(
-        None, "show the stream on a page of this machine, http://127.0.0.1:N; 0: any free port", alone=8000
+        None, "show the stream on a page of this machine, http://127.0.0.1:N; 0: any free port", alone=LIVE_PORT
     )
     phase: str = option("test", "which part of the dataset: <phase>_keypoints, <phase>_img")
     teacher: str | None = option(None, "checkpoint of the teacher, to be run on every frame beside the student")

@@ -104,6 +104,8 @@ def compare_generated(folder: str, arguments: Namespace, *, most_windows: int) -
             found.setdefault(name, []).extend(scores)
     rows = []
     for name, scores in found.items():
+        if not scores:  # videos so short that every frame is a key-frame
+            continue
         like_true, likeness, like_every = (round(statistics.mean(column), 4) for column in zip(*scores, strict=True))
         rows.append(GeneratedRow(Path(folder).name, name, like_true, likeness, like_every))
     return rows

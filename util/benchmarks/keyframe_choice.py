@@ -64,6 +64,8 @@ def compare_choices(footage: Footage) -> list[ChoiceRow]:
                 kind = semantics.kind if semantics else ""
                 made = recover(title, {number: frames[number] for number in keys}, shown, kind=kind, seed=place)
                 quality += [psnr(made[number], frames[number]) for number in range(len(frames)) if number not in keys]
+            if not quality:  # so short that every frame is a key-frame
+                continue
             rows.append(
                 ChoiceRow(
                     video=footage.name,
