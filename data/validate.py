@@ -20,7 +20,8 @@ from data.frames import Frames
 from data.images import ArrayCache
 from data.layout import Problems
 from options.cli import parse
-from options.config import DataConfig, option
+from options.config import DataConfig
+from options.values import option
 from util.errors import UserError, run_program
 from util.files import write_json
 

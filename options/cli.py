@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from options.config import checked, is_optional
+from options.values import checked, is_optional
 from util.errors import OneLineParser, UserError
 
 T = TypeVar("T")

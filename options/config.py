@@ -4,15 +4,12 @@ Field names are the flags' names; the vid2vid spelling is kept where vid2vid has
 Networks and losses never see these objects: ``models/build.py`` and the programs take them apart.
 """
 
-import dataclasses
-import types
-import typing
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from dataclasses import dataclass, fields
+from typing import Literal
 
-from util.errors import UserError
+from options.values import option, require
 
-T = TypeVar("T")
+LIVE_PORT = 8000
 
 Stage = Literal["first_frame", "teacher", "skd", "tkd"]
 NetG = Literal["composite", "sr_mobile_composite", "global"]
@@ -28,16 +25,6 @@ Interpolation = Literal["auto", "guided", "dis-fast", "dis", "dis-medium", "bloc
 FirstFrame = Literal["real", "single", "generated"]
 Runtime = Literal["auto", "eager", "folded", "compile", "openvino", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-
-
-def option(default: Any, text: str, *, aliases: tuple[str, ...] = (), alone: Any = None) -> Any:
-    """A field with the help text and further spellings of its flag; ``alone``: its value where none follows it."""
-    return field(default=default, metadata={"help": text, "aliases": aliases, "alone": alone})
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise UserError(message)
 
 
 @dataclass(frozen=True)
@@ -71,25 +58,25 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _require(
+        require(
             not (self.openpose_only and self.densepose_only),
             "--openpose_only --densepose_only: nothing would remain, leave out one of them",
         )
-        _require(
+        require(
             0 <= self.random_drop_prob <= 1, f"--random_drop_prob {self.random_drop_prob}: expected a chance of 0 to 1"
         )
-        _require(
+        require(
             self.dataset_mode != "paired" or self.input_nc in (None, 1, 3, 4),
             f"--input_nc {self.input_nc}: expected 1, 3 or 4",
         )
-        _require(self.dataset_mode != "street" or self.label_nc != 0, "--label_nc 0: expected 1 or more, or none")
+        require(self.dataset_mode != "street" or self.label_nc != 0, "--label_nc 0: expected 1 or more, or none")
         for name in ("label_nc", "ignore_label", "use_instance", "fg_labels"):
-            _require(
+            require(
                 self.dataset_mode == "street" or not getattr(self, name),
                 f"--{name} is for label maps: add --dataset_mode street, or leave it out",
             )
-        _require(self.loadSize >= 32, f"--loadSize {self.loadSize}: expected at least 32")
-        _require(self.fineSize >= 32, f"--fineSize {self.fineSize}: expected at least 32")
+        require(self.loadSize >= 32, f"--loadSize {self.loadSize}: expected at least 32")
+        require(self.fineSize >= 32, f"--fineSize {self.fineSize}: expected at least 32")
 
 
 @dataclass(frozen=True)
@@ -118,23 +105,23 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _require(self.ngf >= 1, f"--ngf {self.ngf}: expected at least 1")
-        _require(1 <= self.n_downsample_G <= 6, f"--n_downsample_G {self.n_downsample_G}: expected 1 to 6")
-        _require(self.n_blocks >= 1, f"--n_blocks {self.n_blocks}: expected at least 1")
-        _require(self.n_frames_G >= 2, f"--n_frames_G {self.n_frames_G}: expected at least 2, one given and one drawn")
-        _require(self.n_blocks_local >= 1, f"--n_blocks_local {self.n_blocks_local}: expected at least 1")
-        _require(not (self.fg and self.netG == "global"), "--fg does not go with --netG global: leave it out")
+        require(self.ngf >= 1, f"--ngf {self.ngf}: expected at least 1")
+        require(1 <= self.n_downsample_G <= 6, f"--n_downsample_G {self.n_downsample_G}: expected 1 to 6")
+        require(self.n_blocks >= 1, f"--n_blocks {self.n_blocks}: expected at least 1")
+        require(self.n_frames_G >= 2, f"--n_frames_G {self.n_frames_G}: expected at least 2, one given and one drawn")
+        require(self.n_blocks_local >= 1, f"--n_blocks_local {self.n_blocks_local}: expected at least 1")
+        require(not (self.fg and self.netG == "global"), "--fg does not go with --netG global: leave it out")
         scales = self.n_scales_spatial
-        _require(1 <= scales <= 4, f"--n_scales_spatial {scales}: expected 1 to 4")
-        _require(
+        require(1 <= scales <= 4, f"--n_scales_spatial {scales}: expected 1 to 4")
+        require(
             scales == 1 or (self.netG == "composite" and not self.low_demand),
             f"--n_scales_spatial {scales} goes with --netG composite without --low_demand: choose them, or one scale",
         )
-        _require(
+        require(
             scales == 1 or self.ngf % 2**scales == 0,
             f"--ngf {self.ngf}: expected a multiple of {2**scales} for --n_scales_spatial {scales}, as each halves it",
         )
-        _require(
+        require(
             not (self.low_demand and self.netG == "global"),
             "--low_demand does not go with --netG global: choose --netG sr_mobile_composite or composite",
         )
@@ -156,9 +143,9 @@ class CriticConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         for name in ("ndf", "n_layers_D", "num_D"):
-            _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
-        _require(self.n_scales_temporal >= 0, f"--n_scales_temporal {self.n_scales_temporal}: expected 0 or more")
-        _require(self.n_frames_D >= 2, f"--n_frames_D {self.n_frames_D}: expected at least 2")
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+        require(self.n_scales_temporal >= 0, f"--n_scales_temporal {self.n_scales_temporal}: expected 0 or more")
+        require(self.n_frames_D >= 2, f"--n_frames_D {self.n_frames_D}: expected at least 2")
 
 
 @dataclass(frozen=True)
@@ -194,13 +181,13 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        for one in dataclasses.fields(self):
+        for one in fields(self):
             value = getattr(self, one.name)
-            _require(
+            require(
                 not one.name.startswith("lambda_") or value is None or value >= 0,
                 f"--{one.name} {value}: a loss weight cannot be negative",
             )
-        _require(
+        require(
             self.flow_weights is None or self.flow != "dis",
             "--flow_weights does not go with --flow dis, which has none: add --flow flownet2 or raft, or leave it out",
         )
@@ -248,14 +235,14 @@ class ScheduleConfig:
         for name in ("batchSize", "accumulate", "niter_step", "n_frames_total", "max_clip_frames", "frames_per_step",
                      "max_t_step", "max_frames_per_gpu", "frames_backpropagate",
                      "max_frames_backpropagate"):  # fmt: skip
-            _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
         for name in ("niter", "niter_decay", "niter_fix_global", "steps_per_epoch", "affine", "given_noise",
                      "max_minutes", "recalibrate", "clip_grad"):  # fmt: skip
-            _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
+            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
         for name in ("lr", "lr_heads"):
-            _require(getattr(self, name) > 0, f"--{name} {getattr(self, name)}: expected more than 0")
-        _require(0 <= self.beta1 < 1, f"--beta1 {self.beta1}: expected 0 to 1")
-        _require(self.niter + self.niter_decay > 0, "--niter 0 --niter_decay 0: nothing to train, give one of them")
+            require(getattr(self, name) > 0, f"--{name} {getattr(self, name)}: expected more than 0")
+        require(0 <= self.beta1 < 1, f"--beta1 {self.beta1}: expected 0 to 1")
+        require(self.niter + self.niter_decay > 0, "--niter 0 --niter_decay 0: nothing to train, give one of them")
 
 
 @dataclass(frozen=True)
@@ -292,16 +279,16 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         is_plain = bool(self.name) and "/" not in self.name and not self.name.startswith(".")
-        _require(is_plain, f"--name '{self.name}': expected a plain folder name")
-        _require(0 <= self.seed < 2**31, f"--seed {self.seed}: expected 0 to {2**31 - 1}")
-        _require(
+        require(is_plain, f"--name '{self.name}': expected a plain folder name")
+        require(0 <= self.seed < 2**31, f"--seed {self.seed}: expected 0 to {2**31 - 1}")
+        require(
             0 < self.guard_lr_factor <= 1, f"--guard_lr_factor {self.guard_lr_factor}: expected more than 0, at most 1"
         )
         for name in ("nThreads", "display_freq", "save_epoch_freq", "guard_max_failures", "validation_freq",
                      "validation_frames", "plan_memory_gb"):  # fmt: skip
-            _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
+            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
         for name in ("print_freq", "save_latest_freq"):
-            _require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -319,73 +306,73 @@ class TrainConfig:
         """Refuse combinations that cannot work, before anything is loaded."""
         stage, is_image = self.run.stage, self.generator.netG == "global"
         if stage in ("skd", "tkd"):
-            _require(
+            require(
                 self.run.teacher is not None,
                 f"--stage {stage} needs the frozen teacher: --teacher checkpoints/NAME_OF_TEACHER",
             )
-            _require(
+            require(
                 self.generator.low_demand,
                 f"--stage {stage} trains the low-demand generator: add --netG sr_mobile_composite --low_demand",
             )
         else:
-            _require(self.run.teacher is None, f"--stage {stage} has no teacher: leave out --teacher, or --stage skd")
-        _require(
+            require(self.run.teacher is None, f"--stage {stage} has no teacher: leave out --teacher, or --stage skd")
+        require(
             stage != "tkd" or self.run.init is not None or self.run.resume,
             "--stage tkd starts from the generator of spatial distillation: --init checkpoints/NAME_OF_SKD",
         )
-        _require(
+        require(
             (stage == "first_frame") == is_image,
             "--netG global draws single images and goes with --stage first_frame, and only with it",
         )
-        _require(
+        require(
             not self.schedule.begin_as_copy or not (self.generator.no_flow or is_image),
             "--begin_as_copy needs a generator that warps: leave out --no_flow, or --begin_as_copy",
         )
-        _require(
+        require(
             not self.schedule.begin_as_copy or self.generator.n_scales_spatial == 1,
             "--begin_as_copy goes with --n_scales_spatial 1: leave out one of them",
         )
-        _require(
+        require(
             self.schedule.niter_fix_global == 0 or self.generator.n_scales_spatial > 1,
             "--niter_fix_global trains the finest of several scales: add --n_scales_spatial 2, or leave it out",
         )
-        _require(
+        require(
             not self.generator.fg or self.data.dataset_mode == "street",
             f"--fg draws the foreground labels of label maps: --dataset_mode street, found {self.data.dataset_mode}",
         )
-        _require(
+        require(
             not self.critic.add_face_disc or self.data.dataset_mode in ("face", "pose"),
             f"--add_face_disc looks for faces: --dataset_mode pose or face, found {self.data.dataset_mode}",
         )
-        _require(
+        require(
             not (self.critic.add_face_disc and self.data.dataset_mode == "face" and self.data.no_dist_map)
             or self.data.no_canny_edge,
             "--add_face_disc finds faces by their distance maps: leave out --no_dist_map, or add --no_canny_edge",
         )
         is_hidden = self.data.basic_point_only if self.data.openpose_only else self.data.remove_face_labels
-        _require(
+        require(
             not (self.critic.add_face_disc and self.data.dataset_mode == "pose" and is_hidden),
             "--add_face_disc does not go with --remove_face_labels or --openpose_only --basic_point_only, which hide "
             "the face: leave out one of them",
         )
-        _require(
+        require(
             not self.loss.kd_mask or stage in ("skd", "tkd"),
             f"--kd_mask goes with --stage skd or tkd, found --stage {stage}: leave it out",
         )
-        _require(
+        require(
             stage != "tkd" or self.schedule.n_frames_total >= 3,
             f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: expected at least 3, so that a clip has a "
             "frame to leave out",
         )
-        _require(
+        require(
             self.loss.vgg_weights is None or self.loss.perceptual in ("auto", "vgg19"),
             f"--vgg_weights does not go with --perceptual {self.loss.perceptual}: leave out one of them",
         )
-        _require(
+        require(
             self.loss.vgg_input == "imagenet" or self.loss.perceptual in ("auto", "vgg19"),
             f"--vgg_input {self.loss.vgg_input} does not go with --perceptual {self.loss.perceptual}: leave out one",
         )
-        _require(
+        require(
             self.loss.i3d_weights is None or stage == "tkd",
             f"--i3d_weights goes with --stage tkd, found --stage {stage}: leave it out",
         )
@@ -442,37 +429,37 @@ class TestConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _require(
+        require(
             bool(self.checkpoint), "--checkpoint is missing: give the folder of a trained student, checkpoints/NAME"
         )
-        _require(
+        require(
             0 < self.keyframe_share <= 1, f"--keyframe_share {self.keyframe_share}: expected more than 0, at most 1"
         )
-        _require(
+        require(
             (self.first_frame == "single") == (self.single_checkpoint is not None),
             "--first_frame single and --single_checkpoint checkpoints/NAME go together: give both or none",
         )
-        _require(
+        require(
             not self.baselines or self.first_frame == "real",
             "--baselines repeats the last given frame: it needs --first_frame real",
         )
         for name in ("how_many", "start_frame", "max_frames"):
-            _require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
-        _require(self.timing_runs >= 1, f"--timing_runs {self.timing_runs}: expected at least 1")
-        _require(
+            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
+        require(self.timing_runs >= 1, f"--timing_runs {self.timing_runs}: expected at least 1")
+        require(
             self.runtime_file is None or self.runtime == "eager",
             f"--runtime_file brings its own runtime: leave out --runtime {self.runtime}",
         )
-        _require(self.lookahead >= 0, f"--lookahead {self.lookahead}: expected 0 or more")
-        _require(
+        require(self.lookahead >= 0, f"--lookahead {self.lookahead}: expected 0 or more")
+        require(
             self.lookahead == 0 or self.keyframes == "dp",
             f"--lookahead chooses key-frames by dp: leave out --keyframes {self.keyframes}",
         )
-        _require(
+        require(
             self.keyframe_quality is None or abs(self.keyframe_quality) < 1000,
             f"--keyframe_quality {self.keyframe_quality}: expected decibels, such as 30",
         )
-        _require(
+        require(
             self.keyframe_quality is None or self.keyframes == "dp",
             f"--keyframe_quality chooses key-frames by dp: leave out --keyframes {self.keyframes}",
         )
@@ -480,10 +467,10 @@ class TestConfig:
 
     def _refuse_with_streams(self) -> None:
         """Refuse what a stream, live or of one's own video, has no use for."""
-        _require(
+        require(
             self.video is None or self.webcam is None, "--video and --webcam are two sources: leave out one of them"
         )
-        _require(
+        require(
             self.serve is None or 0 <= self.serve < 2**16, f"--serve {self.serve}: expected a port of 0 to {2**16 - 1}"
         )
         is_live = self.serve is not None or self.webcam is not None
@@ -496,70 +483,12 @@ class TestConfig:
         if is_live:
             useless += ["output"]
         for name in useless:
-            _require(not getattr(self, name), f"--{name} does not go with {flag}: leave it out")
-        _require(
+            require(not getattr(self, name), f"--{name} does not go with {flag}: leave it out")
+        require(
             not is_live or self.keyframes == "dp",
             f"{flag} chooses key-frames live, by dp: leave out --keyframes {self.keyframes}",
         )
-        _require(
+        require(
             is_live or self.output is None or self.output.lower().endswith(".mp4"),
             f"--output {self.output}: expected an .mp4 file with --video",
         )
-
-
-def is_optional(kind: Any) -> tuple[Any, bool]:
-    """``X | None`` -> (X, True); anything else -> (itself, False)."""
-    if get_origin(kind) in (Union, types.UnionType):
-        parts = [part for part in get_args(kind) if part is not type(None)]
-        return parts[0], len(parts) < len(get_args(kind))
-    return kind, False
-
-
-def to_json(config: Any) -> dict[str, Any]:
-    """A config as plain JSON values; ``from_json`` is the way back."""
-    return dataclasses.asdict(config)
-
-
-def checked(name: str, kind: Any, value: Any) -> Any:
-    """``value`` when it is of the type that a field is declared with; whole numbers pass as floats.
-
-    Raises:
-        UserError: it is not; the message begins with ``name``.
-    """
-    kind, may_be_none = is_optional(kind)
-    if value is None and may_be_none:
-        return None
-    if get_origin(kind) is Literal:
-        choices = get_args(kind)
-        _require(value in choices, f"{name}: expected one of {', '.join(map(str, choices))}, found {value!r}")
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    _require(type(value) is kind, f"{name}: expected {kind.__name__}, found {value!r}")
-    return value
-
-
-def from_json(kind: type[T], values: Any, *, where: str = "config") -> T:
-    """Rebuild a config from JSON values; an option that a file of an older version does not have gets its default.
-
-    Args:
-        kind: the dataclass.
-        values: what ``to_json`` gave.
-        where: named in errors, usually the file.
-
-    Raises:
-        UserError: on an unknown name or a value of another type.
-    """
-    _require(isinstance(values, dict), f"{where}: expected an object of options, found {type(values).__name__}")
-    hints = typing.get_type_hints(kind)
-    names = [one.name for one in dataclasses.fields(typing.cast(Any, kind))]
-    unknown = sorted(set(values) - set(names))
-    _require(not unknown, f"{where}: unknown option {', '.join(unknown)}; was it written by a newer version?")
-    parsed = {
-        name: from_json(hints[name], values[name], where=f"{where}: {name}")
-        if dataclasses.is_dataclass(hints[name])
-        else checked(f"{where}: {name}", hints[name], values[name])
-        for name in names
-        if name in values
-    }
-    return kind(**parsed)

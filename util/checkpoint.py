@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from options.config import TrainConfig, from_json, to_json
+from options.config import TrainConfig
+from options.values import from_json, to_json
 from util.errors import UserError
 
 FORMAT = 1

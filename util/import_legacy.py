@@ -18,7 +18,8 @@ from data.build import build_encoder
 from models.build import build_generator
 from models.features import file_hash
 from options.cli import parse
-from options.config import DataConfig, GeneratorConfig, RunConfig, ScheduleConfig, TrainConfig, from_json, option
+from options.config import DataConfig, GeneratorConfig, RunConfig, ScheduleConfig, TrainConfig
+from options.values import from_json, option
 from util import checkpoint as checkpoints
 from util.errors import OneLineParser, UserError, run_program
 from util.restricted_pickle import OldFile, read_old_file

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from options.cli import PRESETS, parse
-from options.config import DataConfig, LossConfig, ScheduleConfig, TestConfig, TrainConfig, from_json, to_json
+from options.config import DataConfig, LossConfig, ScheduleConfig, TestConfig, TrainConfig
+from options.values import from_json, to_json
 from util.errors import UserError
 
 

@@ -1,0 +1,80 @@
+"""What is an option, and how does a dataclass of options become JSON and come back, with every value checked?"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import field
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from util.errors import UserError
+
+T = TypeVar("T")
+
+
+def option(default: Any, text: str, *, aliases: tuple[str, ...] = (), alone: Any = None) -> Any:
+    """A field with the help text and further spellings of its flag; ``alone``: its value where none follows it."""
+    return field(default=default, metadata={"help": text, "aliases": aliases, "alone": alone})
+
+
+def require(holds: bool, message: str) -> None:
+    """Raise a ``UserError`` with ``message`` unless it ``holds``."""
+    if not holds:
+        raise UserError(message)
+
+
+def is_optional(kind: Any) -> tuple[Any, bool]:
+    """``X | None`` -> (X, True); anything else -> (itself, False)."""
+    if get_origin(kind) in (Union, types.UnionType):
+        parts = [part for part in get_args(kind) if part is not type(None)]
+        return parts[0], len(parts) < len(get_args(kind))
+    return kind, False
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A config as plain JSON values; ``from_json`` is the way back."""
+    return dataclasses.asdict(config)
+
+
+def checked(name: str, kind: Any, value: Any) -> Any:
+    """``value`` when it is of the type that a field is declared with; whole numbers pass as floats.
+
+    Raises:
+        UserError: it is not; the message begins with ``name``.
+    """
+    kind, may_be_none = is_optional(kind)
+    if value is None and may_be_none:
+        return None
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        require(value in choices, f"{name}: expected one of {', '.join(map(str, choices))}, found {value!r}")
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    require(type(value) is kind, f"{name}: expected {kind.__name__}, found {value!r}")
+    return value
+
+
+def from_json(kind: type[T], values: Any, *, where: str = "config") -> T:
+    """Rebuild a config from JSON values; an option that a file of an older version does not have gets its default.
+
+    Args:
+        kind: the dataclass.
+        values: what ``to_json`` gave.
+        where: named in errors, usually the file.
+
+    Raises:
+        UserError: on an unknown name or a value of another type.
+    """
+    require(isinstance(values, dict), f"{where}: expected an object of options, found {type(values).__name__}")
+    hints = typing.get_type_hints(kind)
+    names = [one.name for one in dataclasses.fields(typing.cast(Any, kind))]
+    unknown = sorted(set(values) - set(names))
+    require(not unknown, f"{where}: unknown option {', '.join(unknown)}; was it written by a newer version?")
+    parsed = {
+        name: from_json(hints[name], values[name], where=f"{where}: {name}")
+        if dataclasses.is_dataclass(hints[name])
+        else checked(f"{where}: {name}", hints[name], values[name])
+        for name in names
+        if name in values
+    }
+    return kind(**parsed)
