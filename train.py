@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from data.clips import Clip
+from data.frames import Encoder
 from models.assembly import assemble
 from models.guard import Collapse
 from models.losses import LossTable
@@ -20,7 +21,7 @@ from options.cli import parse
 from options.config import TrainConfig
 from util.errors import run_program
 from util.logging import TrainingLog
-from util.pictures import semantic_to_rgb, to_uint8
+from util.pictures import to_uint8
 from util.processes import ALONE, Processes, joined
 
 
@@ -89,11 +90,11 @@ def train_on(training: Training, clips: list[Clip], log: TrainingLog) -> tuple[L
     return lesson, rollout
 
 
-def draw_picture(lesson: Lesson, rollout: Rollout) -> np.ndarray:
+def draw_picture(lesson: Lesson, rollout: Rollout, *, encoder: Encoder) -> np.ndarray:
     """Semantics, drawn, raw and real frame of the last time of a clip, side by side, uint8 [H, W, 3]."""
     frames: list[Tensor] = [rollout.generated[0, -1], rollout.raw[0, -1], lesson.real[0, -1]]
     return np.concatenate(
-        [semantic_to_rgb(lesson.clip.semantic[0, -1]), *(to_uint8(frame.detach()) for frame in frames)], axis=1
+        [encoder.picture(lesson.clip.semantic[0, -1]), *(to_uint8(frame.detach()) for frame in frames)], axis=1
     )
 
 
@@ -145,7 +146,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         if saves or keeps or validates or is_due(run.print_freq, training.step):
             log.report(training.step, **told)
         if is_last or is_due(run.display_freq, training.step):
-            log.picture(training.step, draw_picture(lesson, rollout))
+            log.picture(training.step, draw_picture(lesson, rollout, encoder=training.dataset.encoder))
         if validates and training.is_best(METRIC, told[METRIC]):
             training.save("best")
             log.say(f"best so far: {METRIC} {told[METRIC]:.2f} dB on '{run.val_phase}' at step {training.step}")

@@ -246,7 +246,7 @@ class Runner:
             if self.is_plain:
                 with patch.object(Stage, "_add_perceptual_rows", _each_image_alone):
                     drawn = train_on(training, clips, cast(TrainingLog, rows))
-                draw_picture(*drawn)
+                draw_picture(*drawn, encoder=training.dataset.encoder)
             else:
                 train_on(training, clips, cast(TrainingLog, rows))
         training.step += 1
