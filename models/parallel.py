@@ -4,6 +4,7 @@
 and a critic for several rows, so it is the *loss* of a lesson that is the forward here, and not the network.
 """
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -31,6 +32,15 @@ class _LessonLoss(nn.Module):
         return compute()
 
 
+def _own_buffers() -> dict[str, Any]:
+    """How this version of torch is told to leave running statistics to each process.
+
+    They are averaged when a save is due, see ``Processes.average_buffers``.
+    """
+    known = inspect.signature(DistributedDataParallel).parameters
+    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
+
+
 class Learner:
     """A network that learns, in all processes alike."""
 
@@ -38,9 +48,8 @@ class Learner:
         """Args: the network, the same in every process, and the processes."""
         module: nn.Module = _LessonLoss(network)
         if processes.size > 1:
-            # a first frame leaves out the flow branch, an early lesson the slow critics: some weights go unused.
-            # Running statistics stay each process's own until a save, see Processes.average_buffers
-            module = DistributedDataParallel(module, find_unused_parameters=True, broadcast_buffers=False)
+            # a first frame leaves out the flow branch, an early lesson the slow critics: some weights go unused
+            module = DistributedDataParallel(module, find_unused_parameters=True, **_own_buffers())
         self._module = module
 
     def loss(self, compute: Callable[[], T]) -> T:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from options.config import TrainConfig
 from options.values import from_json, to_json
 from util.errors import UserError
+from util.files import flush
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -67,14 +68,6 @@ class Checkpoint:
             raise UserError(f"{path}: broken training state ({reason}); use another save of the run") from None
 
 
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def save(
     folder: Path,
     *,
@@ -104,7 +97,7 @@ def save(
     described = {"format": FORMAT, "step": step, "facts": facts, "config": to_json(config)}
     (scratch / CONFIG_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     for path in (*scratch.iterdir(), scratch):
-        _flush(path)
+        flush(path)
     _take_place(scratch, folder)
 
 
@@ -119,7 +112,7 @@ def _take_place(scratch: Path, folder: Path) -> None:
     if folder.exists():
         os.replace(folder, _old(folder))
     os.replace(scratch, folder)
-    _flush(folder.parent)
+    flush(folder.parent)
     shutil.rmtree(_old(folder), ignore_errors=True)
 
 

@@ -11,6 +11,19 @@ from typing import Any
 from util.errors import UserError
 
 
+def flush(path: Path) -> None:
+    """Bring a file, or the list of a folder's files, to the disk, so that it outlives a power failure."""
+    is_windows = os.name == "nt"
+    if is_windows and path.is_dir():
+        return  # which has no such thing
+    # Windows flushes only what is open for writing; elsewhere a copy of a read-only file is flushed, too
+    descriptor = os.open(path, os.O_RDWR if is_windows else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """Yield a scratch path beside ``path``; when the block ends well it is flushed and takes ``path``'s place.
@@ -22,8 +35,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     scratch = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield scratch
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(scratch)
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from data.storage import SHARDS
 from data.video_frames import VIDEO_SUFFIXES
 from util.errors import UserError
-from util.files import folder_beside
+from util.files import flush, folder_beside
 
 
 class Sequence(NamedTuple):
@@ -51,7 +51,7 @@ def prepare_shards(root: Path, out: Path, *, shard_mb: int = 256) -> None:
                         for file in sequence.files:
                             _add(archive, file, root=root)
                         progress.update()
-                _flush(scratch / shard_name(number))
+                flush(scratch / shard_name(number))
     num_files, total = sum(len(one.files) for one in sequences), sum(one.num_bytes for one in sequences)
     print(f"{out}: {len(sequences)} sequences, {num_files} files, {total / 1e6:.1f} MB in {len(shards)} shards")
 
@@ -110,8 +110,3 @@ def _add(archive: tarfile.TarFile, file: Path, *, root: Path) -> None:
     member = tarfile.TarInfo(file.relative_to(root).as_posix())
     member.size = len(content)
     archive.addfile(member, io.BytesIO(content))
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
