@@ -18,7 +18,7 @@ from tqdm import tqdm
 from data.build import build_sequences
 from data.sequences import VideoSequence
 from data.subject_size import note_on_sizes
-from data.video_source import own_video, timing_of
+from data.video_source import own_video, refuse_other_videos, timing_of
 from models.build import blank_inputs, build_generator
 from models.inference import Contestant, Opening, choose, make_contestants, play, usual_widths
 from models.live import run_live
@@ -286,17 +286,18 @@ def run_video(config: TestConfig) -> Path:
     output = Path(config.output) if config.output is not None else default_output(config).parent / f"{source.stem}.mp4"
     if output.resolve() == source.resolve():
         raise UserError(f"--output {output}: expected another file than --video; choose another name")
-    timing = timing_of(source)  # first of all: what is no video is told before networks are made
+    saved = checkpoints.load(config.checkpoint, flag="--checkpoint")
+    refuse_other_videos(source, saved.config.data)  # before networks are made
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
     contestant = make_contestants(config, device)[0]
-    data, count = contestant.saved.config.data, contestant.saved.config.generator.n_frames_G - 1
-    sequence, note = own_video(source, data, usual=usual_widths(contestant.saved))
+    data, count = saved.config.data, saved.config.generator.n_frames_G - 1
+    sequence, note = own_video(source, data, usual=usual_widths(saved))
     opening = Opening(config, data=data, count=count, device=device).frames(sequence)
     contestant.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()
     keys = [] if contestant.lookahead else choose(sequence, contestant, len(opening))
-    rate = sequence.frames_per_second
+    rate, timing = sequence.frames_per_second, timing_of(source)
     with VideoWriter(output, frames_per_second=rate, timing=timing, sound_from=source) as video:
         made = play(contestant, sequence, keys, opening, overlapped=True)
         for frame in tqdm(made, desc=source.name, total=sequence.num_frames, unit="frame"):

@@ -23,7 +23,7 @@ from data.landmarks import held_in_order, in_pixels, in_steps, smoothed_in_order
 from data.paired import MODES
 from data.prepare.face import LandmarkFinder, enlarged, load_landmark_finder
 from data.sequences import VideoSequence
-from data.subject_size import UsualWidths, factor_for
+from data.subject_size import UsualWidths, resizing
 from data.transforms import Box, Geometry, View
 from data.video_source import refuse_impossible
 from options.config import DataConfig
@@ -219,10 +219,13 @@ def _face_frames(
     usual: UsualWidths | None,
 ) -> Iterator[LiveFrame]:
     waiting: deque[Captured] = deque()
+    widths: list[float] = []
 
     def found() -> Iterator[np.ndarray | None]:
         for one in pictures:
             points = find(one.picture)
+            if points is not None and view is None:
+                widths.append(face_width(points))
             if points is None and not counts.num_held and not waiting and view is None:
                 counts.num_before_face += 1
                 continue
@@ -235,9 +238,10 @@ def _face_frames(
     for points in smoothed_in_order(points for points in held_in_order(found()) if points is not None):
         now, picture = waiting.popleft()
         if view is None:
-            factor = _told_factor(points, picture, usual)
-        # found in the camera's own picture: to look for them in a large one takes too long
-        points, picture = in_pixels(in_steps(points * factor)), enlarged(picture, factor)
+            factor, note = resizing(widths, usual, size=picture.shape[:2])
+            print(f"--webcam: {note}", flush=True)
+        # found in the camera's own picture, since looking in a larger one takes too long; (0, 0) is a pixel's centre
+        points, picture = in_pixels(in_steps((points + 0.5) * factor - 0.5)), enlarged(picture, factor)
         if view is None:
             height, width = picture.shape[:2]
             view = View((height, width), geometry.place(face_box(points, height=height, width=width)))
@@ -245,15 +249,6 @@ def _face_frames(
         background = encoder.background(picture) if encoder.with_canny_edges else None
         semantic = encoder.encode(points, placement=view.placement, size=view.size, background=background)
         yield LiveFrame(now, semantic, signed(view.of_frame(picture, filter="bicubic")))
-
-
-def _told_factor(points: np.ndarray, picture: np.ndarray, usual: UsualWidths | None) -> float:
-    if usual is None:
-        return 1.0
-    factor, note = factor_for(face_width(points), usual, size=picture.shape[:2])
-    if note:
-        print(f"--webcam: {note}", flush=True)
-    return factor
 
 
 class Glimpse:

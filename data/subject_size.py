@@ -22,7 +22,7 @@ _LARGEST_SIDE = 1920
 
 
 class UsualWidths(NamedTuple):
-    """Between which widths, in pixels, nine tenths of the training's subjects lie."""
+    """Between which widths, in pixels and above 0, nine tenths of the training's subjects lie."""
 
     smallest: float
     largest: float
@@ -33,14 +33,17 @@ class UsualWidths(NamedTuple):
         return f"{low} pixels" if low == high else f"{low} to {high} pixels"
 
     def factor(self, width: float) -> float:
-        """By how much frames must be resized that show a subject of ``width``; 1 where it is like the training's."""
+        """By how much frames must be resized that show a subject of ``width`` > 0; 1 where it is like the training's.
+
+        In thousandths, so that what is told of it can be given to a program.
+        """
         if self.smallest / _TOLERANCE <= width <= self.largest * _TOLERANCE:
             return 1.0
-        return float(np.clip(width, self.smallest, self.largest)) / width
+        return max(round(float(np.clip(width, self.smallest, self.largest)) / width, 3), 0.001)
 
 
 def usual_widths(sequences: Sequence[Frames]) -> UsualWidths | None:
-    """The widths in a training set; None where they are of no matter.
+    """The widths in a training set; None for kinds whose frames mean the same at any size.
 
     Raises:
         UserError: a file of landmarks is broken.
@@ -51,13 +54,34 @@ def usual_widths(sequences: Sequence[Frames]) -> UsualWidths | None:
     return UsualWidths(*(float(one) for one in np.quantile(widths, (0.05, 0.95)))) if widths else None
 
 
-def factor_for(width: float, usual: UsualWidths, *, size: tuple[int, int]) -> tuple[float, str]:
-    """By how much frames of ``size`` are resized, whose subject has ``width``, and what to tell of it, if anything."""
-    factor = usual.factor(width)
-    if factor == 1.0:
-        return 1.0, ""
-    factor = min(factor, max(1.0, _LARGEST_SIDE / max(size)))
-    return factor, f"resized {factor:.3g} times: its face is {width:.0f} pixels wide, those of the training {usual}"
+class Resizing(NamedTuple):
+    """By how much the frames of a video are resized, and why, in words for the log."""
+
+    factor: float
+    note: str
+
+
+def resizing(widths: Sequence[float], usual: UsualWidths | None, *, size: tuple[int, int]) -> Resizing:
+    """What to do with a video of faces.
+
+    Args:
+        widths: of the faces in some of its frames; the median counts, since a head that turns looks narrower and a
+            detector errs now and then.
+        usual: those of the training; None where the checkpoint does not tell.
+        size: height and width of the frames.
+    """
+    if usual is None:
+        return Resizing(1.0, "frames keep their size: this checkpoint does not tell how large its training's faces are")
+    widths = [width for width in widths if width > 0]
+    if not widths:
+        return Resizing(1.0, "frames keep their size: no face in those that were looked at first")
+    width = float(np.median(widths))
+    wanted = usual.factor(width)
+    factor = min(wanted, max(1.0, _LARGEST_SIDE * 1000 // max(size) / 1000))
+    faces = f"faces are {width:.0f} pixels wide, those of the training {usual}"
+    done = "keep their size" if factor == 1.0 else f"resized {factor:g} times"
+    limit = f"; {wanted:g} times would make the frames too large" if factor < wanted else ""
+    return Resizing(factor, f"frames {done}: {faces}{limit}")
 
 
 def note_on_sizes(sequences: Sequence[VideoSequence], usual: UsualWidths | None) -> str | None:
@@ -71,5 +95,5 @@ def note_on_sizes(sequences: Sequence[VideoSequence], usual: UsualWidths | None)
     name, width = next(iter(others.items()))
     return (
         f"note: {len(others)} of {len(widths)} sequences show faces of other sizes than the training's {usual}; "
-        f"{name}: {width:.0f}, which `python -m data.prepare face --enlarge {usual.factor(width):.3g}` mends"
+        f"{name}: {width:.0f}, which `python -m data.prepare face --enlarge {usual.factor(width):g}` mends"
     )

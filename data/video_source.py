@@ -4,7 +4,7 @@ What the video shows decides: a face has landmarks that can be found in it, the 
 itself. Label maps and poses need other programs first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -15,17 +15,19 @@ from tqdm import tqdm
 from data.build import build_geometry, build_kind
 from data.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
 from data.frames import Frames, of_size
-from data.images import ArrayCache
+from data.images import ArrayCache, read_picture
 from data.landmarks import filled_in_order, in_pixels, in_steps, smoothed_in_order
 from data.layout import SequenceFiles, VideoFacts
 from data.prepare.face import LandmarkFinder, enlarged, enlarged_size, load_landmark_finder
 from data.sequences import VideoSequence
-from data.subject_size import UsualWidths, factor_for
-from data.video_frames import VIDEO_SUFFIXES, VideoTable, frames_of, video_table
+from data.subject_size import UsualWidths, resizing
+from data.video_frames import VIDEO_SUFFIXES, frames_of, video_table
 from options.config import DataConfig
 from util.errors import UserError
 from util.video import Timing, opened_video, read_video
 
+# in so many frames faces are measured, before landmarks are looked for in all
+MEASURED_FRAMES = 9
 # what a video of these kinds lacks, and what to do
 IMPOSSIBLE = {
     "street": "a street model draws from label maps, which no video has; make a dataset of maps with `python -m "
@@ -72,6 +74,18 @@ class FaceVideoFrames(FaceFrames):
         return in_pixels(self.landmarks[index])
 
 
+def refuse_other_videos(path: Path, config: DataConfig) -> None:
+    """Say what to do with a file that is no whole video, or from which the model of ``config`` cannot draw.
+
+    Raises:
+        UserError: it is such a file.
+    """
+    refuse_impossible(f"--video {path}", config)
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise UserError(f"--video {path}: expected a file {', '.join(VIDEO_SUFFIXES)}; convert it first")
+    video_table(path)
+
+
 def own_video(path: Path, config: DataConfig, *, usual: UsualWidths | None = None) -> OwnVideo:
     """The video ``path`` as a sequence for the model of ``config``; only frames that are asked for are decoded.
 
@@ -84,20 +98,19 @@ def own_video(path: Path, config: DataConfig, *, usual: UsualWidths | None = Non
         UserError: the file is no whole video, the model draws from something else than videos, or from faces and
             there is none, or dlib is missing.
     """
-    refuse_impossible(f"--video {path}", config)
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise UserError(f"--video {path}: expected a file {', '.join(VIDEO_SUFFIXES)}; convert it first")
+    refuse_other_videos(path, config)
     table = video_table(path)
     facts = VideoFacts(table.frames_per_second, (table.height, table.width))
     kind, cache = build_kind(config), ArrayCache(max_bytes=0)  # read once and in order
     if config.dataset_mode == "face":
         find = load_landmark_finder()
-        factor, resized = resizing(table, path, usual, find=find)
-        landmarks, found = found_landmarks(path, find=find, num_frames=table.num_frames, factor=factor)
         files = SequenceFiles(path.stem, {"images": frames_of(path)}, facts)
+        widths = [] if usual is None else face_widths(files.images, find=find)
+        factor, resized = resizing(widths, usual, size=(table.height, table.width))
+        landmarks, found = found_landmarks(path, find=find, num_frames=table.num_frames, factor=factor)
         encoder = cast(FaceEncoder, kind.encoder)
         frames: Frames = FaceVideoFrames(files, cache=cache, encoder=encoder, landmarks=landmarks, factor=factor)
-        note = "; ".join(filter(None, (found, resized)))
+        note = f"{found}; {resized}"
     else:
         note = ""
         frames = kind.frames(SequenceFiles(path.stem, {"inputs": frames_of(path)}, facts), cache=cache)
@@ -114,30 +127,11 @@ def refuse_impossible(flag: str, config: DataConfig) -> None:
         raise UserError(f"{flag}: {IMPOSSIBLE[config.dataset_mode]}")
 
 
-def first_face_width(path: Path, *, find: LandmarkFinder) -> float | None:
-    """The width, in the video's own pixels, of the first face that is found in it; None: there is none."""
-    found = (points for points in map(find, read_video(path)) if points is not None)
-    first = next(found, None)
-    return None if first is None else face_width(first)
-
-
-def resizing(table: VideoTable, path: Path, usual: UsualWidths | None, *, find: LandmarkFinder) -> tuple[float, str]:
-    """By how much a video is resized for a model whose training's faces were so wide, and what to tell of it.
-
-    Raises:
-        UserError: no face in any frame.
-    """
-    if usual is None:
-        return 1.0, ""
-    width = first_face_width(path, find=find)
-    if width is None:
-        raise no_face(path, num_frames=table.num_frames)
-    return factor_for(width, usual, size=(table.height, table.width))
-
-
-def no_face(path: Path, *, num_frames: int) -> UserError:
-    """The error for a video in which no face was found."""
-    return UserError(f"{path}: expected a face, found none in {num_frames} frames; give a video with a larger one")
+def face_widths(images: Sequence[Path], *, find: LandmarkFinder) -> list[float]:
+    """The widths of the faces that are found in a few frames of a video, evenly spaced, in its own pixels."""
+    numbers = np.linspace(0, len(images) - 1, min(len(images), MEASURED_FRAMES)).round().astype(int)
+    found = (find(read_picture(images[number])) for number in numbers)
+    return [face_width(points) for points in found if points is not None]
 
 
 def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int, factor: float) -> tuple[np.ndarray, str]:
@@ -165,7 +159,10 @@ def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int, factor
     if num_read != num_frames:
         raise UserError(f"{path}: expected {num_frames} frames, found {num_read}; re-encode the video")
     if num_found == 0:
-        raise no_face(path, num_frames=num_frames)
+        resized = "" if factor == 1 else f", resized {factor:g} times to the size of the checkpoint's training"
+        raise UserError(
+            f"{path}: expected a face, found none in {num_frames} frames{resized}; give a video with a larger one"
+        )
     return landmarks, f"face found in {num_found} frames, {num_frames - num_found} filled from their neighbours in time"
 
 

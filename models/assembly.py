@@ -123,6 +123,7 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
     config = settle_labels(settle_generator(config))
     torch.manual_seed(config.run.seed)
     dataset = build_clips(config.data, config.schedule, root=Path(config.run.dataroot), seed=config.run.seed)
+    widths = dataset.usual_widths()
     teacher = load_teacher(config)
     stage, described = build_stage(
         config,
@@ -142,7 +143,7 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
         scaler=torch.amp.GradScaler(device.type, enabled=config.run.amp == "fp16"),
         facts={
             "semantic_channels": dataset.encoder.num_channels,
-            "subject_widths": dataset.usual_widths(),
+            "subject_widths": widths,
             "made_of": described,
             "command": shlex.join([*python_command(processes), *sys.argv]),
             "clips_per_step": per_step,

@@ -95,7 +95,9 @@ class LiveStream:
         began = 0.0
         warm_sizes: set[torch.Size] = set()
         for frames, opening in self._rounds:
-            first = next(frames)
+            first = next(frames, None)
+            if first is None:
+                continue
             if first.semantic.shape not in warm_sizes:
                 self._one.engine.warm_up(first.semantic)
                 warm_sizes.add(first.semantic.shape)
@@ -158,7 +160,10 @@ def open_source(config: TestConfig, saved: Checkpoint, opening: Opening) -> Sour
             lambda: {"dropped": pictures.num_dropped, **vars(counts)},
         )
     if config.video is not None:
-        sequences = [own_video(Path(config.video), data, usual=usual).sequence]
+        sequence, note = own_video(Path(config.video), data, usual=usual)
+        sequences = [sequence]
+        if note:
+            print(note)
     else:
         sequences = build_sequences(
             data,
@@ -167,8 +172,8 @@ def open_source(config: TestConfig, saved: Checkpoint, opening: Opening) -> Sour
             first_frame=config.start_frame,
             max_frames=config.max_frames or None,
         )[: config.how_many or None]
-        if note := note_on_sizes(sequences, usual):
-            print(note)
+        if others := note_on_sizes(sequences, usual):
+            print(others)
     name, rate = Path(config.video or config.dataroot).name, sequences[0].frames_per_second
     return Source(
         f"{name}, {rate:.4g} frames/s, again and again", sequence_rounds(sequences, opening), lambda: {"dropped": 0}

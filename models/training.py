@@ -174,7 +174,8 @@ class Training:
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
         self.guard.restore(state.get("guard", {}))
-        self.step, self.facts, self.seconds = saved.step, saved.facts, state["seconds"]
+        # what an older save does not know yet, this run does
+        self.step, self.facts, self.seconds = saved.step, self.facts | saved.facts, state["seconds"]
 
     def roll_back(self, collapse: Collapse) -> str:
         """Go back to the last save after a collapse, and on from there with other clips.

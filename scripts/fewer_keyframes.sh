@@ -3,12 +3,13 @@
 # fewer and fewer key-frames, and prints PSNR and SSIM of each; videos and pages are in results/fewer_keyframes_KIND.
 #   bash scripts/fewer_keyframes.sh street
 #   CHECKPOINT=checkpoints/demo_tkd bash scripts/fewer_keyframes.sh face
-# Without CHECKPOINT it trains teacher and students first, as the kind's small preset has it: 45 minutes on a core. What
-# was interrupted goes on where it was saved.
+# Without CHECKPOINT it trains teacher and students first, as the kind's small preset has it, for 45 minutes; with more
+# cores or a GPU they take more steps (OMP_NUM_THREADS=1: one core). What was interrupted goes on where it was saved.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 export PYTHON
-kind=$1 data=datasets/$1_sample run=${1}_small results=results/fewer_keyframes_$1
+kind=${1:?expected a kind: face, street or pose}
+data=datasets/${kind}_sample run=${kind}_small results=results/fewer_keyframes_$kind
 
 "$PYTHON" -m data.samples "$kind" --out "$data"
 if [ -z "${CHECKPOINT:-}" ]; then
@@ -41,6 +42,7 @@ PYTHON
 }
 
 mkdir -p "$results"
+echo "$CHECKPOINT on $data, results in $results"
 for rule in published uniform; do
     draw "$rule" --keyframes "$rule" --keyframe_share 0.29 --interpolation minterpolate
 done

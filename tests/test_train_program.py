@@ -105,8 +105,13 @@ def test_a_run_stopped_halfway_goes_on_as_if_it_had_not(data: Path, teacher: Pat
     # --niter_decay is at its end either way: only the learning rate of the last epochs may differ
     run(data, teacher, "half", "--niter", "3", "--niter_decay", "0")
     assert checkpoints.load(teacher / "half", flag="--resume").step == 3
+    described = teacher / "half" / "latest" / "config.json"
+    older = json.loads(described.read_text())
+    del older["facts"]["subject_widths"]  # as a save of an older version
+    described.write_text(json.dumps(older))
     run(data, teacher, "half", "--niter", "3", "--niter_decay", "3", "--resume")
     assert_same_bits(weights(teacher, "teacher"), weights(teacher, "half"))
+    assert checkpoints.load(teacher / "half", flag="--resume").facts["subject_widths"]
 
 
 def test_a_finished_run_resumed_changes_nothing(data: Path, teacher: Path) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ import torch
 import models.live
 import test as program
 from data.build import build_sequences
-from data.camera import CameraCounts, Captured, camera_frames
+from data.camera import CameraCounts, Captured, LiveFrame, camera_frames
 from data.video_source import own_video
 from models.inference import Opening, choose, make_contestants
-from models.live import LiveStream, camera_rounds, open_source, run_live
+from models.live import LiveStream, Round, camera_rounds, open_source, run_live
 from options.cli import parse
 from options.config import TestConfig
 from tests.tiny_face import write_tiny_face
@@ -72,6 +72,7 @@ def test_a_face_video_keeps_its_frames_its_rate_and_its_sound(
     assert packets(out, "audio") == packets(video, "audio")
     told = capsys.readouterr().out
     assert "face found in 14 frames, 0 filled" in told and "2 given; sound: aac copied" in told
+    assert "frames keep their size: this checkpoint does not tell" in told
 
 
 def test_every_frame_of_a_varying_rate_keeps_its_time(paired: Path, tmp_path: Path) -> None:
@@ -171,6 +172,24 @@ def test_a_datasets_sequences_come_again_and_again_each_with_its_own_opening(stu
     for sequence, first in zip(build_sequences(one.saved.config.data, root=root, phase="test"), (0, 5), strict=True):
         real = sequence.image(0)
         assert real is not None and torch.equal(frames[first], real)
+
+
+def test_the_engine_is_warm_for_every_size_before_a_frame_of_it_is_made(
+    student: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = make_contestants(config_of("--checkpoint", student, "--lookahead", "2"), CPU)
+    warm: list[tuple[int, ...]] = []
+    monkeypatch.setattr(one.engine, "warm_up", lambda semantic: warm.append(tuple(semantic.shape[1:])))
+
+    def rounds() -> Iterator[Round]:
+        for size in ((32, 32), (32, 64), (32, 32)):
+            frames = [LiveFrame(0.0, torch.zeros(1, *size)) for _ in range(3)]
+            yield Round(iter(frames), [torch.zeros(3, *size)] * 2)
+        yield Round(iter(()), [])
+
+    sizes = [tuple(drawn.shape[1:]) for _, drawn in LiveStream(one, rounds())]
+    assert sizes == [(32, 32)] * 3 + [(32, 64)] * 3 + [(32, 32)] * 3
+    assert warm == [(32, 32), (32, 64)]
 
 
 def test_a_stand_in_for_a_camera_is_shown_to_its_end_and_counted(

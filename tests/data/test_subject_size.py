@@ -12,7 +12,7 @@ from data.build import build_clips, build_sequences
 from data.camera import CameraCounts, Captured, camera_frames
 from data.prepare.face import LandmarkFinder, prepare_face
 from data.samples.face import sample_landmarks
-from data.subject_size import UsualWidths, factor_for, note_on_sizes
+from data.subject_size import UsualWidths, note_on_sizes, resizing
 from data.video_source import own_video
 from options.config import DataConfig, ScheduleConfig
 from tests.tiny_face import SHRINK, SIZE
@@ -26,8 +26,8 @@ WIDTH = float(np.ptp(POINTS[:, 0]))
 
 
 def find_still_face(picture: np.ndarray) -> np.ndarray:
-    """The same face in every picture, as large as the picture shows it."""
-    return POINTS * (picture.shape[0] / SIZE[0])
+    """The same face in every picture, as large as the picture shows it; whole numbers are centres of pixels."""
+    return (POINTS + 0.5) * (picture.shape[0] / SIZE[0]) - 0.5
 
 
 @pytest.fixture
@@ -44,18 +44,37 @@ widths = st.floats(1, 3000)
 def test_a_face_is_brought_to_the_sizes_of_the_training_and_no_further(width: float, usual: list[float]) -> None:
     smallest, largest = usual
     factor = UsualWidths(smallest, largest).factor(width)
-    assert smallest / 1.11 <= width * factor <= largest * 1.11
+    assert smallest / 1.11 - 3 <= width * factor <= largest * 1.11 + 3, "3 pixels: a thousandth of the widest"
     assert factor >= 1 or width > largest
     assert factor <= 1 or width < smallest
 
 
-def test_frames_are_not_enlarged_beyond_what_a_detector_can_bear() -> None:
-    assert factor_for(10, UsualWidths(200, 200), size=(480, 640))[0] == 3
-    assert factor_for(10, UsualWidths(200, 200), size=(2160, 3840))[0] == 1
-    assert factor_for(400, UsualWidths(200, 200), size=(2160, 3840))[0] == 0.5
+@pytest.mark.parametrize(
+    ("widths", "size", "factor", "told"),
+    [
+        ([10], (480, 640), 3, "frames resized 3 times: faces are 10 pixels wide, those of the training 200 pixels; 20"),
+        ([100], (720, 1280), 1.5, "frames resized 1.5 times: faces are 100 pixels wide, those of the training 200"),
+        (
+            [10],
+            (2160, 3840),
+            1,
+            "frames keep their size: faces are 10 pixels wide, those of the training 200 pixels; 2",
+        ),
+        ([400], (2160, 3840), 0.5, "frames resized 0.5 times: faces are 400 pixels wide"),
+        ([205, 30, 210], (480, 640), 1, "frames keep their size: faces are 205 pixels wide, those of the training 200"),
+        ([], (480, 640), 1, "frames keep their size: no face"),
+        ([0.0], (480, 640), 1, "frames keep their size: no face"),
+    ],
+)
+def test_the_median_face_decides_and_frames_are_not_enlarged_beyond_what_a_detector_can_bear(
+    widths: list[float], size: tuple[int, int], factor: float, told: str
+) -> None:
+    found = resizing(widths, UsualWidths(200, 200), size=size)
+    assert found.factor == factor
+    assert found.note.startswith(told)
 
 
-@pytest.mark.parametrize("factor", [2, 0.5])
+@pytest.mark.parametrize("factor", [2, 0.5, 1.37])
 def test_a_video_of_another_size_is_drawn_as_the_dataset_that_is_prepared_at_the_training_s(
     tmp_path: Path, find: LandmarkFinder, factor: float
 ) -> None:
@@ -67,7 +86,7 @@ def test_a_video_of_another_size_is_drawn_as_the_dataset_that_is_prepared_at_the
         assert torch.equal(sequence.semantic(number), prepared.semantic(number))
         image, expected = sequence.image(number), prepared.image(number)
         assert image is not None and expected is not None and torch.equal(image, expected)
-    assert f"resized {factor} times: its face is {WIDTH:.0f} pixels wide, those of the training" in note
+    assert f"frames resized {factor} times: faces are {WIDTH:.0f} pixels wide, those of the training" in note
 
 
 def test_a_camera_s_pictures_are_resized_as_a_video_s_are(
@@ -78,13 +97,19 @@ def test_a_camera_s_pictures_are_resized_as_a_video_s_are(
     pictures = (Captured(number, picture) for number, picture in enumerate(read_video(video)))
     for number, frame in enumerate(camera_frames(pictures, FACE, counts=CameraCounts(), usual=usual)):
         assert torch.equal(frame.semantic, sequence.semantic(number))
-    assert "--webcam: resized 2 times" in capsys.readouterr().out
+    assert "--webcam: frames resized 2 times" in capsys.readouterr().out
 
 
-def test_a_video_without_a_face_has_no_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data.video_source.load_landmark_finder", lambda: lambda picture: None)
-    with pytest.raises(UserError, match="expected a face, found none in 3 frames"):
-        own_video(write_talk(tmp_path / "talk.mp4", num_frames=3), FACE, usual=UsualWidths(9, 9))
+@pytest.mark.parametrize(("seen_at", "told"), [((), "3 frames; give"), (SIZE, "3 frames, resized 2 times to the size")])
+def test_a_video_without_a_face_and_one_whose_face_is_lost_by_resizing_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen_at: tuple[int, ...], told: str
+) -> None:
+    def find(picture: np.ndarray) -> np.ndarray | None:
+        return POINTS if picture.shape[:2] == seen_at else None
+
+    monkeypatch.setattr("data.video_source.load_landmark_finder", lambda: find)
+    with pytest.raises(UserError, match=f"expected a face, found none in {told}"):
+        own_video(write_talk(tmp_path / "talk.mp4", num_frames=3), FACE, usual=UsualWidths(WIDTH * 2, WIDTH * 2))
 
 
 def test_a_training_set_tells_the_sizes_of_its_faces_and_others_are_measured_by_them(
