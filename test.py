@@ -20,7 +20,7 @@ from data.sequences import VideoSequence
 from data.subject_size import note_on_sizes
 from data.video_source import own_video, refuse_other_videos, timing_of
 from models.build import blank_inputs, build_generator
-from models.inference import Contestant, Opening, choose, make_contestants, play, usual_widths
+from models.inference import Contestant, Opening, choose, make_contestants, noted_widths, play
 from models.live import run_live
 from options.cli import parse
 from options.config import TestConfig
@@ -198,7 +198,7 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
         first_frame=config.start_frame,
         max_frames=config.max_frames or None,
     )[: config.how_many or None]
-    if note := note_on_sizes(sequences, usual_widths(saved)):
+    if note := note_on_sizes(sequences, noted_widths(saved)):
         print(note)
     opening = Opening(config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device)
     mean_frame = mean_training_frame(config, saved) if config.baselines else None
@@ -292,7 +292,7 @@ def run_video(config: TestConfig) -> Path:
     torch.manual_seed(config.seed)
     contestant = make_contestants(config, device)[0]
     data, count = saved.config.data, saved.config.generator.n_frames_G - 1
-    sequence, note = own_video(source, data, usual=usual_widths(saved))
+    sequence, note = own_video(source, data, usual=noted_widths(saved))
     opening = Opening(config, data=data, count=count, device=device).frames(sequence)
     contestant.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()

@@ -136,7 +136,7 @@ class VideoClips(Dataset[Clip]):
         return max(len(frames) for frames in self._sequences)
 
     def usual_widths(self) -> UsualWidths | None:
-        """How wide what the frames show is, in their own pixels; None where that is of no matter.
+        """How wide what the frames show is, in their own pixels; None for kinds whose frames mean the same at any size.
 
         Raises:
             UserError: a file of landmarks is broken.

@@ -78,7 +78,7 @@ class Frames(ABC):
         return picture_size(self.files.leading[index])
 
     def subject_width(self, index: int) -> float | None:
-        """How wide that is, in pixels, by whose size frame ``index`` is encoded; None where size is of no matter."""
+        """How wide that is, in pixels, by whose size frame ``index`` is encoded; None: size is of no matter."""
         return None
 
     def box(self, index: int) -> Box:

@@ -37,8 +37,8 @@ class Contestant:
     quality: float | None = None
 
 
-def usual_widths(saved: Checkpoint) -> UsualWidths | None:
-    """How wide what the training's frames show was; None where that is of no matter, or the checkpoint is older."""
+def noted_widths(saved: Checkpoint) -> UsualWidths | None:
+    """How wide the training's faces were, in pixels; None for other kinds, and for checkpoints of before that note."""
     noted = saved.facts.get("subject_widths")
     return None if noted is None else UsualWidths(*noted)
 

@@ -25,7 +25,7 @@ from data.sequences import VideoSequence
 from data.subject_size import note_on_sizes
 from data.video_source import own_video
 from models.guided_motion import resolve_interpolation
-from models.inference import Contestant, Opening, make_contestants, usual_widths
+from models.inference import Contestant, Opening, make_contestants, noted_widths
 from models.pipeline import in_background
 from options.config import LIVE_PORT, TestConfig
 from util.checkpoint import Checkpoint
@@ -150,7 +150,7 @@ def open_source(config: TestConfig, saved: Checkpoint, opening: Opening) -> Sour
     Raises:
         UserError: there is no such thing, or the model cannot draw from it.
     """
-    data, usual = saved.config.data, usual_widths(saved)
+    data, usual = saved.config.data, noted_widths(saved)
     if config.webcam is not None:
         pictures, counts = Newest(camera_pictures(config.webcam)), CameraCounts()
         frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual))
