@@ -1,11 +1,11 @@
 """Benchmark: what do our models cost, how fast are they, and how good is what they draw, beside the paper's table?
 
-Each subcommand lies in ``util/benchmarks/<name>.py``; ``python benchmark.py <name> --help`` lists its flags.
+Each subcommand lies in ``benchmarks/<name>.py``; ``python benchmark.py <name> --help`` lists its flags.
 """
 
 import sys
 
-from util.benchmarks import build_parser
+from benchmarks import build_parser
 from util.errors import run_program
 
 

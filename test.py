@@ -1,6 +1,6 @@
 """Test: semantic video -> key-frames -> generator -> motion compensation -> frames, mp4, web page.
 
-``run`` takes a dataset, ``run_video`` a video of one's own, ``models.live`` a stream that is watched as it is made.
+``run`` takes a dataset, ``run_video`` a video of one's own, ``models.inference.live`` a stream that is watched as it is made.
 """
 
 import json
@@ -15,25 +15,25 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.evaluation import Take, record, summarise
 from data.build import build_sequences
 from data.sequences import VideoSequence
-from data.subject_size import note_on_sizes
-from data.video_source import own_video, refuse_other_videos, timing_of
+from data.sources.subject_size import note_on_sizes
+from data.sources.video import own_video, refuse_other_videos, timing_of
 from models.build import blank_inputs, build_generator
-from models.inference import Contestant, Opening, choose, make_contestants, noted_widths, play
-from models.live import run_live
+from models.inference.live import run_live
+from models.inference.pipeline import Contestant, Opening, choose, make_contestants, noted_widths, play
 from options.cli import parse
 from options.config import TestConfig
 from util import checkpoint as checkpoints
 from util.checkpoint import Checkpoint
+from util.count_macs import count_macs
 from util.device import choose_device
 from util.errors import UserError, run_program
-from util.evaluation import Take, record, summarise
 from util.files import folder_beside, write_json
-from util.macs import count_macs
-from util.page import PageVideo, Section, write_page
-from util.pictures import to_uint8
-from util.video import VideoWriter, write_video
+from util.media.pictures import to_uint8
+from util.media.video import VideoWriter, write_video
+from util.report.page import PageVideo, Section, write_page
 
 LABELS = {
     "teacher": "Teacher, every frame",

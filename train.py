@@ -8,21 +8,21 @@ import numpy as np
 from torch import Tensor
 
 from data.clips import Clip
-from data.frames import Encoder
-from models.assembly import assemble
-from models.guard import Collapse
-from models.losses import LossTable
-from models.plan import print_plan
-from models.rollout import Rollout
-from models.stages.base import Lesson
-from models.training import Training, clip_loader, fix_coarse_scales, next_clip, recalibrate
-from models.validation import METRIC, Validation
+from data.kinds.base import Encoder
+from models.losses.table import LossTable
+from models.training.assembly import assemble
+from models.training.divergence import Collapse
+from models.training.memory_plan import print_plan
+from models.training.rollout import Rollout
+from models.training.run import Training, clip_loader, fix_coarse_scales, next_clip, recalibrate
+from models.training.stages.base import Lesson
+from models.training.validation import METRIC, Validation
 from options.cli import parse
 from options.config import TrainConfig
+from util.distributed import ALONE, Processes, joined
 from util.errors import run_program
-from util.logging import TrainingLog
-from util.pictures import to_uint8
-from util.processes import ALONE, Processes, joined
+from util.media.pictures import to_uint8
+from util.report.training_log import TrainingLog
 
 
 def set_learning_rate(training: Training) -> float:

@@ -5,17 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from data.checks import header_problems, size_index
 from data.clips import VideoClips
-from data.face import FaceEncoder, FaceFrames
-from data.frames import Encoder, Frames
-from data.images import ArrayCache
-from data.labels import ids_named, parse_ids, read_label_set
+from data.header_checks import header_problems, size_index
+from data.kinds.base import Encoder, Frames
+from data.kinds.face import FaceEncoder, FaceFrames
+from data.kinds.label_sets import ids_named, parse_ids, read_label_set
+from data.kinds.paired import PairedEncoder, PairedFrames, paired_files
+from data.kinds.pose import PoseEncoder, PoseFrames, pose_files
+from data.kinds.street import StreetEncoder, StreetFrames, street_files
 from data.layout import Problems, SequenceFiles, face_files
-from data.paired import PairedEncoder, PairedFrames, paired_files
-from data.pose import PoseEncoder, PoseFrames, pose_files
 from data.sequences import VideoSequence, part_of
-from data.street import StreetEncoder, StreetFrames, street_files
+from data.storage.picture_files import ArrayCache
 from data.transforms import Geometry
 from options.config import DataConfig, ScheduleConfig
 from util.errors import UserError

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.storage import Listing, listing, read_text
-from data.video_frames import VIDEO_SUFFIXES, frames_of, is_video_frame, video_table
+from data.storage.shards import Listing, listing, read_text
+from data.storage.video_files import VIDEO_SUFFIXES, frames_of, is_video_frame, video_table
 from util.errors import UserError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp")

@@ -14,11 +14,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data.build import build_geometry, build_kind
-from data.checks import header_problems, size_index
 from data.clips import MIN_FRAMES
-from data.frames import Frames
-from data.images import ArrayCache
+from data.header_checks import header_problems, size_index
+from data.kinds.base import Frames
 from data.layout import Problems
+from data.storage.picture_files import ArrayCache
 from options.cli import parse
 from options.config import DataConfig
 from options.values import option

@@ -5,21 +5,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.coarse_to_fine import CoarseToFine, VideoGenerator
-from models.discriminator import MultiscaleDiscriminator
-from models.features import PerceptualChoice, make_perceptual
-from models.first_frame import GlobalGenerator
-from models.flow import make_flow
-from models.generator import CompositeGenerator
-from models.i3d import make_global_loss
-from models.local_enhancer import LocalEnhancer
-from models.stages.base import LossWeights, Stage
-from models.stages.face import FaceFinder
-from models.stages.first_frame import FirstFrame
-from models.stages.skd import SpatialDistillation
-from models.stages.teacher import Teacher
-from models.stages.tkd import TemporalDistillation
-from models.statistics import use_batch_statistics
+from models.flow.reference import make_flow
+from models.losses.perceptual import PerceptualChoice, make_perceptual
+from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
+from models.networks.discriminator import MultiscaleDiscriminator
+from models.networks.generator import CompositeGenerator
+from models.networks.i3d import make_global_loss
+from models.networks.local_enhancer import LocalEnhancer
+from models.networks.single_image import GlobalGenerator
+from models.training.batch_norm import use_batch_statistics
+from models.training.stages.base import LossWeights, Stage
+from models.training.stages.face_region import FaceFinder
+from models.training.stages.first_frame import FirstFrame
+from models.training.stages.skd import SpatialDistillation
+from models.training.stages.teacher import Teacher
+from models.training.stages.tkd import TemporalDistillation
 from options.config import CriticConfig, GeneratorConfig, LossConfig, TrainConfig
 from util.checkpoint import Checkpoint, load_weights
 

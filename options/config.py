@@ -419,7 +419,7 @@ class TestConfig:
         "eager", "what runs the student; auto: the fastest that is installed, eager: the network as it was trained"
     )
     precision: Precision = option("auto", "bits of the student's layers; auto: 16 where the processor is made for it")
-    runtime_file: str | None = option(None, "run the student from this file of python -m util.export")
+    runtime_file: str | None = option(None, "run the student from this file of python -m models.inference.export")
     lookahead: int = option(
         0, "choose key-frames live, so many frames ahead, and report the latency of every frame; 0: whole video known"
     )

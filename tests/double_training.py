@@ -14,9 +14,9 @@ import torch
 
 import train
 from data.clips import Clip
-from models import assembly
-from models.stages.base import Stage
-from models.training import Training
+from models.training import assembly
+from models.training.run import Training
+from models.training.stages.base import Stage
 
 
 def compute_in_double(change: Callable[[Any, str, Any], None]) -> None:

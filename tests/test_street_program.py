@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 
 import test as program
 import train
-from data.images import read_picture
+from data.storage.picture_files import read_picture
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_street import TINY, write_tiny_paired, write_tiny_street
 from util import checkpoint as checkpoints
 from util.errors import UserError
-from util.video import read_video
+from util.media.video import read_video
 
 STUDENT = ["--netG", "sr_mobile_composite", "--low_demand"]
 LABELS = [{"name": name, "id": id, "color": [id, id, 0]} for name, id in (("sky", 23), ("house", 11), ("road", 7))]

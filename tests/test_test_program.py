@@ -12,12 +12,12 @@ import pytest
 
 import test as program
 import train
-from data.images import read_picture, write_picture
+from data.storage.picture_files import read_picture, write_picture
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_face import STUDENT, TINY, write_tiny_face
 from util.errors import UserError
-from util.video import probe, read_video
+from util.media.video import probe, read_video
 
 BRIEF = ["--niter", "1", "--niter_decay", "0"]
 

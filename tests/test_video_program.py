@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 import torch
 
-import models.live
+import models.inference.live
 import test as program
 from data.build import build_sequences
-from data.camera import CameraCounts, Captured, LiveFrame, camera_frames
-from data.video_source import own_video
-from models.inference import Opening, choose, make_contestants
-from models.live import LiveStream, Round, camera_rounds, open_source, run_live
+from data.sources.camera import CameraCounts, Captured, LiveFrame, camera_frames
+from data.sources.video import own_video
+from models.inference.live import LiveStream, Round, camera_rounds, open_source, run_live
+from models.inference.pipeline import Opening, choose, make_contestants
 from options.cli import parse
 from options.config import TestConfig
 from tests.tiny_face import write_tiny_face
 from tests.tiny_video import know_faces, packets, write_student, write_talk, write_tone
 from util import checkpoint as checkpoints
 from util.errors import UserError
-from util.live_page import LivePage
-from util.pictures import to_uint8
-from util.video import Timing, VideoWriter, probe, read_video
+from util.media.pictures import to_uint8
+from util.media.video import Timing, VideoWriter, probe, read_video
+from util.report.live_page import LivePage
 
 CPU = torch.device("cpu")
 
@@ -203,7 +203,7 @@ def test_a_stand_in_for_a_camera_is_shown_to_its_end_and_counted(
             with urlopen(self.url + "status.json", timeout=10) as answer:
                 statuses.append(json.load(answer))
 
-    monkeypatch.setattr(models.live, "LivePage", WatchedPage)
+    monkeypatch.setattr(models.inference.live, "LivePage", WatchedPage)
     video = write_talk(tmp_path / "talk.mp4", num_frames=12, rate=100)
     run_live(config_of("--checkpoint", student, "--webcam", video, "--serve", "0", "--lookahead", "3"))
     last = statuses[-1]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.images import write_picture
 from data.samples.face import sample_landmarks
+from data.storage.picture_files import write_picture
 
 SHRINK = 4
 SIZE = (108, 132)

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from data.clips import Clip
 from models.build import build_critics
-from models.features import PerceptualLoss
-from models.flow import DenseInverseSearch
-from models.generator import CompositeGenerator
-from models.rollout import Rollout
-from models.stages.base import Lesson, LossWeights, Stage
-from models.stages.skd import SpatialDistillation
+from models.flow.reference import DenseInverseSearch
+from models.losses.perceptual import PerceptualLoss
+from models.networks.generator import CompositeGenerator
+from models.training.rollout import Rollout
+from models.training.stages.base import Lesson, LossWeights, Stage
+from models.training.stages.skd import SpatialDistillation
 from options.config import CriticConfig
 
 CHANNELS = 4

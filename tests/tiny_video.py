@@ -15,7 +15,7 @@ from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import SHRINK, SIZE, STUDENT, TINY
 from util import checkpoint as checkpoints
-from util.video import Timing, VideoWriter
+from util.media.video import Timing, VideoWriter
 
 
 def write_tone(path: Path, *, seconds: float, codec: str = "aac", rate: int = 48000) -> Path:
@@ -68,7 +68,7 @@ def landmark_finder(*, without: Sequence[int] = ()) -> LandmarkFinder:
 
 def know_faces(monkeypatch: pytest.MonkeyPatch, *, without: Sequence[int] = ()) -> None:
     """Put ``landmark_finder`` in dlib's place."""
-    for room in ("data.video_source", "data.camera"):
+    for room in ("data.sources.video", "data.sources.camera"):
         monkeypatch.setattr(f"{room}.load_landmark_finder", lambda: landmark_finder(without=without))
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from data.labels import read_label_set
+from data.kinds.label_sets import read_label_set
 from data.prepare.face import load_landmark_finder, prepare_face
 from data.prepare.paired import prepare_paired
 from data.prepare.pose import LONGEST_GAP, SMOOTHING, prepare_pose

@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 from scipy.signal import savgol_filter
 
-from data.face import NUM_LANDMARKS, landmarks_as_text
-from data.images import write_picture
+from data.kinds.face import NUM_LANDMARKS, landmarks_as_text
 from data.layout import VIDEO_FACTS
 from data.prepare.folders import new_folders
+from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import write_json, write_text
-from util.video import probe, read_video
+from util.media.video import probe, read_video
 
 LandmarkFinder = Callable[[np.ndarray], np.ndarray | None]
 """From a picture, uint8 [H, W, 3] RGB, to the landmarks [68, 2] of its largest face; None where it sees no face."""

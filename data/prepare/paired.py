@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.images import write_picture
 from data.layout import VIDEO_FACTS
 from data.prepare.folders import new_folders
+from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import write_json
-from util.video import probe, read_video
+from util.media.video import probe, read_video
 
 
 def prepare_paired(

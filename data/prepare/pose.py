@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.images import picture_size, write_picture
-from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_FACTS
-from data.openpose import (
+from data.kinds.openpose import (
     BODY,
     MIDDLE_HIP,
     NECK,
@@ -20,11 +18,13 @@ from data.openpose import (
     prominence,
     read_people,
 )
-from data.pose import frame_of
+from data.kinds.pose import frame_of
+from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_FACTS
 from data.prepare.folders import new_folders
+from data.storage.picture_files import picture_size, write_picture
 from util.errors import UserError
 from util.files import write_json
-from util.video import probe, read_video
+from util.media.video import probe, read_video
 
 # A gap of more frames than this is no slip of the detector: the person was gone.
 LONGEST_GAP = 12

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from data.storage import SHARDS
-from data.video_frames import VIDEO_SUFFIXES
+from data.storage.shards import SHARDS
+from data.storage.video_files import VIDEO_SUFFIXES
 from util.errors import UserError
 from util.files import flush, folder_beside
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.images import picture_mode, read_ids, read_picture, write_picture
-from data.labels import LabelSet, channel_table
+from data.kinds.label_sets import LabelSet, channel_table
+from data.kinds.street import MAP_SUFFIXES
 from data.layout import PICTURE_SUFFIXES
 from data.prepare.folders import new_folders
-from data.street import MAP_SUFFIXES
+from data.storage.picture_files import picture_mode, read_ids, read_picture, write_picture
 from util.errors import UserError
 
 # frankfurt_000000_000294_leftImg8bit.png: city, recording, frame, and what the file holds

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data.images import write_picture
 from data.layout import face_files
 from data.prepare.face import enlarged, new_face_folders, write_facts, write_landmarks
+from data.storage.picture_files import write_picture
 from util.errors import UserError
-from util.video import probe, read_video
+from util.media.video import probe, read_video
 
 SEQUENCE = "carphone"
 ENLARGE = 3

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data.images import write_picture
-from data.openpose import people_as_json
-from data.pose import pose_files
+from data.kinds.openpose import people_as_json
+from data.kinds.pose import pose_files
 from data.prepare.face import write_facts
 from data.prepare.folders import new_folders
-from data.samples.puppet import FRAMES_PER_SECOND, Moment, Puppet
+from data.samples.worlds.puppet import FRAMES_PER_SECOND, Moment, Puppet
+from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import write_json, written_beside
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.images import write_picture
 from data.layout import VIDEO_FACTS
-from data.samples.city import City, Frame
+from data.samples.worlds.city import City, Frame
+from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import write_json, written_beside
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from data.images import picture_size, write_picture
-from data.openpose import people_as_json
+from data.kinds.openpose import people_as_json
+from data.storage.picture_files import picture_size, write_picture
 from util.files import write_json, write_text
 
 

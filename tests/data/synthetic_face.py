@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.face import landmarks_as_text
-from data.images import write_picture
+from data.kinds.face import landmarks_as_text
+from data.storage.picture_files import write_picture
 from util.files import write_text
 
 

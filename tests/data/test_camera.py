@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.camera import CameraCounts, Captured, Newest, camera_frames, camera_pictures, paced
-from data.video_source import own_video
+from data.sources.camera import CameraCounts, Captured, Newest, camera_frames, camera_pictures, paced
+from data.sources.video import own_video
 from options.config import DataConfig
 from tests.tiny_video import know_faces, write_talk
 from util.errors import UserError
-from util.video import read_video
+from util.media.video import read_video
 
 FACE = DataConfig(loadSize=64)
 

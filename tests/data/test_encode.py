@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.feature import canny
 
-from data.encode import canny_edges, curve_pixels, distance_map, is_tame, thick
+from data.kinds.face_curves import canny_edges, curve_pixels, distance_map, is_tame, thick
 from data.transforms import Box
 from tests.golden import load_golden
 

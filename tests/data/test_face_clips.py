@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips
-from data.face import FaceEncoder, FaceFrames, read_landmarks
-from data.images import ArrayCache, write_picture
+from data.kinds.face import FaceEncoder, FaceFrames, read_landmarks
 from data.layout import face_files
+from data.storage.picture_files import ArrayCache, write_picture
 from data.transforms import Geometry
 from tests.data.synthetic_face import write_face_dataset
 from util.errors import UserError

@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.encode import canny_edges
-from data.face import (
+from data.kinds.face import (
     FaceEncoder,
     face_box,
     landmarks_as_text,
@@ -14,6 +13,7 @@ from data.face import (
     read_landmarks,
     with_forehead,
 )
+from data.kinds.face_curves import canny_edges
 from data.transforms import Box, Geometry, Placement
 from tests.data.synthetic_face import synthetic_points
 from tests.golden import load_golden

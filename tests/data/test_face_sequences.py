@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from data.build import build_sequences
-from data.images import write_picture
 from data.sequences import VideoSequence
+from data.storage.picture_files import write_picture
 from options.config import DataConfig
 from tests.data.synthetic_face import write_face_dataset
 from util.errors import UserError

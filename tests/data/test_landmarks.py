@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.face import landmarks_as_text, read_landmarks
-from data.landmarks import filled_in_order, held_in_order, in_pixels, in_steps, smoothed_in_order
+from data.detectors.smoothing import filled_in_order, held_in_order, in_pixels, in_steps, smoothed_in_order
+from data.kinds.face import landmarks_as_text, read_landmarks
 from data.prepare.face import filled, smoothed
 
 

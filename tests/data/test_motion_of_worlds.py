@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.metrics.temporal import flicker, visible, warping_error
 from data.clips import Clip
-from data.samples.city import City
-from data.samples.puppet import Puppet
-from models.flow import confidence
-from models.interpolate import make_interpolator, straight_flows
-from models.rollout import Rollout
-from models.stages.teacher import Teacher
-from models.warp import warp
+from data.samples.worlds.city import City
+from data.samples.worlds.puppet import Puppet
+from models.flow.reference import confidence
+from models.flow.warp import warp
+from models.interpolation.base import make_interpolator, straight_flows
+from models.training.rollout import Rollout
+from models.training.stages.teacher import Teacher
 from tests.tiny_stages import CHANNELS, parts
-from util.metrics.temporal import flicker, visible, warping_error
 
 pytestmark = pytest.mark.slow
 NUM_FRAMES = 4
@@ -38,7 +38,7 @@ class World:
     """[T, 1, H, W]: 1 where the frame before shows the pixel too."""
 
     def estimator(self, target: Tensor, source: Tensor) -> Tensor:
-        """The exact flow as a ``models.flow.FlowEstimator``, for neighbours in time."""
+        """The exact flow as a ``models.flow.reference.FlowEstimator``, for neighbours in time."""
         later, earlier = (
             next(number for number, frame in enumerate(self.frames) if torch.equal(frame, image[0]))
             for image in (target, source)

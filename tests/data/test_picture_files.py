@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.images import ArrayCache, picture_size, read_picture, write_picture
+from data.storage.picture_files import ArrayCache, picture_size, read_picture, write_picture
 from util.errors import UserError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)

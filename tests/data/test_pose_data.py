@@ -8,11 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import data.pose
+import data.kinds.pose
 from data.build import build_clips, build_sequences
 from data.clips import ClipRequest
-from data.images import write_picture
-from data.openpose import (
+from data.kinds.openpose import (
     BODY,
     FACE,
     LEFT_HAND,
@@ -25,7 +24,8 @@ from data.openpose import (
     people_as_json,
     read_people,
 )
-from data.pose import BASIC_PARTS, NUM_DRAWN_PARTS, STROKES, PoseEncoder, draw_person, shaken
+from data.kinds.pose import BASIC_PARTS, NUM_DRAWN_PARTS, STROKES, PoseEncoder, draw_person, shaken
+from data.storage.picture_files import write_picture
 from data.transforms import Box, middle_half
 from options.config import DataConfig, ScheduleConfig
 from tests.golden import GOLDENS
@@ -117,8 +117,8 @@ def let_pixels_fall(person: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None
         line[fallen.get((*start, *end), []), 0 if is_upright else 1] -= 1
         return line
 
-    straight_line = data.pose._line
-    monkeypatch.setattr(data.pose, "_line", line_with_fallen_pixels)
+    straight_line = data.kinds.pose._line
+    monkeypatch.setattr(data.kinds.pose, "_line", line_with_fallen_pixels)
 
 
 def test_drawings_equal_the_published_ones_but_for_whole_pixels_that_fell_by_the_last_bit(

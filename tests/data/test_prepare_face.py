@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from data.build import build_sequences
-from data.face import read_landmarks
-from data.images import read_picture
+from data.kinds.face import read_landmarks
 from data.prepare.__main__ import build_parser
 from data.prepare.face import enlarged, filled, load_landmark_finder, prepare_face, smoothed
+from data.storage.picture_files import read_picture
 from options.config import DataConfig
 from tests.data.synthetic_face import synthetic_points
 from util.errors import UserError
-from util.video import write_video
+from util.media.video import write_video
 
 SIZE = (96, 128)
 

@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 
 from data.build import build_sequences
-from data.images import read_ids, write_picture
 from data.prepare.__main__ import build_parser, main
+from data.storage.picture_files import read_ids, write_picture
 from options.config import DataConfig
 from tests.tiny_street import CAR, COLOURS, painted, tiny_instances, tiny_labels
 from util.errors import UserError
 from util.files import write_json
-from util.video import write_video
+from util.media.video import write_video
 
 
 def prepare(*arguments: object) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from data.openpose import BODY, FACE, LEFT_HAND, RIGHT_HAND
-from data.pose import pose_files
+from data.kinds.openpose import BODY, FACE, LEFT_HAND, RIGHT_HAND
+from data.kinds.pose import pose_files
 from data.samples.pose import POSE_SPLIT, write_pose_sample
-from data.samples.puppet import HEIGHT, WIDTH, Moment, Puppet
 from data.samples.street import read_motion
-from models.flow import DenseInverseSearch
-from models.warp import warp
+from data.samples.worlds.puppet import HEIGHT, WIDTH, Moment, Puppet
+from models.flow.reference import DenseInverseSearch
+from models.flow.warp import warp
 from util.errors import UserError
 
 pytestmark = pytest.mark.slow

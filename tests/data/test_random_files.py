@@ -23,7 +23,7 @@ from tests.data.synthetic_face import write_face_dataset
 from tests.data.test_pose_data import write_pose_dataset
 from tests.tiny_street import write_tiny_paired, write_tiny_street
 from util.errors import UserError
-from util.video import write_video
+from util.media.video import write_video
 
 FRAMES = 3
 CONFIGS = {

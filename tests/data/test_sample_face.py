@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.build import build_sequences
-from data.face import read_landmarks
+from data.kinds.face import read_landmarks
 from data.samples.face import FACE_SPLIT, sample_landmarks, write_face_sample
 from options.config import DataConfig
 from util.errors import UserError

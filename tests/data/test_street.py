@@ -11,10 +11,10 @@ from PIL import Image
 
 from data.build import build_clips, build_encoder, build_sequences
 from data.clips import ClipRequest, collate_clips
-from data.images import write_picture
-from data.labels import CITYSCAPES_19, CITYSCAPES_35, read_label_set, settled
-from data.street import StreetEncoder, instance_edges
-from models.keyframes import choose_keyframes, thumbnail
+from data.kinds.label_sets import CITYSCAPES_19, CITYSCAPES_35, read_label_set, settled
+from data.kinds.street import StreetEncoder, instance_edges
+from data.storage.picture_files import write_picture
+from models.keyframes.offline import choose_keyframes, thumbnail
 from options.config import DataConfig, ScheduleConfig
 from tests.golden import load_golden
 from tests.tiny_street import CAR, COLOURS, ROAD, SKY, tiny_labels, write_tiny_street

@@ -8,11 +8,11 @@ from PIL import Image
 from torch import Tensor
 
 from data.layout import VIDEO_FACTS
-from data.samples.city import BUILDING, ROAD, SIDEWALK, SKY, VEGETATION, City, Frame
-from data.samples.city_render import Camera, Surface, Texture, motion, rasterise
 from data.samples.street import KINDS, STREET_SPLIT, read_motion, write_street_sample
-from models.flow import DenseInverseSearch
-from models.warp import warp
+from data.samples.worlds.city import BUILDING, ROAD, SIDEWALK, SKY, VEGETATION, City, Frame
+from data.samples.worlds.city_render import Camera, Surface, Texture, motion, rasterise
+from models.flow.reference import DenseInverseSearch
+from models.flow.warp import warp
 from util.errors import UserError
 
 HEIGHT, WIDTH = 96, 192

@@ -9,11 +9,11 @@ import torch
 
 from data.build import build_sequences
 from data.prepare.face import prepare_face
-from data.video_source import own_video, timing_of
+from data.sources.video import own_video, timing_of
 from options.config import DataConfig
 from tests.tiny_video import know_faces, landmark_finder, write_talk
 from util.errors import UserError
-from util.video import Timing
+from util.media.video import Timing
 
 FACE = DataConfig(loadSize=64)
 PAIRED = DataConfig(dataset_mode="paired", loadSize=64)

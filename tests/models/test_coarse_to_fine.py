@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 import torch
 
-from models.blocks import halve
 from models.build import blank_inputs, build_generator, build_loss_weights
-from models.coarse_to_fine import CoarseToFine
-from models.features import PerceptualChoice
-from models.generator import CompositeGenerator
-from models.interpolate import make_interpolator
-from models.local_enhancer import LocalEnhancer
-from models.rollout import unroll
-from models.stages.teacher import Teacher
-from models.synthesizer import Synthesizer
+from models.inference.synthesizer import Synthesizer
+from models.interpolation.base import make_interpolator
+from models.losses.perceptual import PerceptualChoice
+from models.networks.blocks import halve
+from models.networks.coarse_to_fine import CoarseToFine
+from models.networks.generator import CompositeGenerator
+from models.networks.local_enhancer import LocalEnhancer
+from models.training.rollout import unroll
+from models.training.stages.teacher import Teacher
 from options.config import CriticConfig, DataConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
 from tests.tiny_stages import CHANNELS, lessons, make_clip, parts
+from util.count_macs import count_macs
 from util.errors import UserError
-from util.macs import count_macs
 
 FACE_CRITIC = CriticConfig(add_face_disc=True)
 

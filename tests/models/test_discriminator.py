@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.discriminator import MultiscaleDiscriminator
+from models.networks.discriminator import MultiscaleDiscriminator
 from tests.golden import fill_state, load_golden, randn
 
 

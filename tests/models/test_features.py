@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.features import VGG19, EfficientNetLite0, PerceptualLoss, find_efficientnet_lite0, make_perceptual
+from models.losses.perceptual import VGG19, EfficientNetLite0, PerceptualLoss, find_efficientnet_lite0, make_perceptual
 from tests.golden import fill_state, load_golden
 from util.errors import UserError
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.first_frame import (
+from models.networks.single_image import (
     EnhancedGlobalGenerator,
     EnhancedGlobalGeneratorWithFeatures,
     FeatureEncoder,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models.flow import (
+from models.flow.reference import (
     DenseInverseSearch,
     FlowNet2Estimator,
     FlowNetwork,
@@ -19,7 +19,7 @@ from models.flow import (
     make_flow,
     raft_file,
 )
-from models.warp import warp
+from models.flow.warp import warp
 from options.config import LossConfig
 from util.errors import UserError
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models import flow as flow_module
-from models.flow import confidence
-from models.flownet2 import FlowNet2, channel_norm, correlation
-from models.warp import warp
+from models.flow import reference as flow_module
+from models.flow.reference import confidence
+from models.flow.warp import warp
+from models.networks.flownet2 import FlowNet2, channel_norm, correlation
 from tests.golden import fill_state, load_golden
 
 

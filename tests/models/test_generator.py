@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.generator import CompositeGenerator, GeneratorOutput
+from models.networks.generator import CompositeGenerator, GeneratorOutput
 from tests.golden import fill_state, load_golden, randn
 
 GOLDENS = [

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from data.clips import Clip
 from models.build import build_critics
-from models.losses import LossTable
-from models.rollout import Rollout
-from models.stages.base import Episode, Lesson, LossWeights, RealMotion
-from models.stages.teacher import Teacher
-from models.stages.verdicts import Exhibit, ask
-from models.warp import warp
+from models.flow.warp import warp
+from models.losses.table import LossTable
+from models.training.rollout import Rollout
+from models.training.stages.base import Episode, Lesson, LossWeights, RealMotion
+from models.training.stages.discrimination import Exhibit, ask
+from models.training.stages.teacher import Teacher
 from options.config import CriticConfig
 from tests.golden import fill_state, load_golden
 
@@ -84,7 +84,9 @@ def test_image_and_motion_rows_are_the_published_ones(
     arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the published program warps with align_corners=False on a grid made for True
-    monkeypatch.setattr("models.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False))
+    monkeypatch.setattr(
+        "models.training.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False)
+    )
     stage = make_stage(make_critic("image", "netD"))
     lesson, rollout = make_lesson(arrays)
     generator, critics = stage.generator_losses(lesson, rollout), stage.critic_losses(lesson, rollout)
@@ -101,7 +103,9 @@ def test_image_and_motion_rows_are_the_published_ones(
 def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
     arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False))
+    monkeypatch.setattr(
+        "models.training.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False)
+    )
     stage = make_stage(make_critic("image", "netD"))
     lesson, rollout = make_lesson(arrays)
     assert rollout.flow is not None

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 import train
-from models.guard import Collapse, Guard, gradient_norm, refuse_collapse, refuse_hopeless_scale
-from models.losses import LossTable
-from models.stages.teacher import Teacher
+from models.losses.table import LossTable
+from models.training.divergence import Collapse, Guard, gradient_norm, refuse_collapse, refuse_hopeless_scale
+from models.training.stages.teacher import Teacher
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import TINY, write_tiny_face
 from util import checkpoint as checkpoints
+from util.distributed import ALONE
 from util.errors import UserError
-from util.processes import ALONE
 
 
 def test_gradients_above_the_limit_are_scaled_down_to_it_and_others_stay_bit_by_bit() -> None:

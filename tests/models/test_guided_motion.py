@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.guided_motion import (
+from models.inference.synthesizer import Synthesizer
+from models.interpolation.base import KeyFrame, fill_between, make_interpolator
+from models.interpolation.guided import (
     GUIDED_KINDS,
     Flows,
     GuidedMotion,
@@ -18,8 +20,6 @@ from models.guided_motion import (
     guide_picture,
     resolve_interpolation,
 )
-from models.interpolate import KeyFrame, fill_between, make_interpolator
-from models.synthesizer import Synthesizer
 from tests.golden import randn
 
 SIZE = (64, 96)

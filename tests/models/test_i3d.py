@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data.clips import Clip
 from models.build import build_generator, build_stage
-from models.i3d import I3D, GlobalTemporalLoss, load_i3d, make_global_loss, pad_same
+from models.networks.i3d import I3D, GlobalTemporalLoss, load_i3d, make_global_loss, pad_same
 from options.config import CriticConfig, GeneratorConfig, LossConfig, RunConfig, TrainConfig
 from tests.golden import fill_state, randn
 from util.errors import UserError

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.interpolate import (
+from models.interpolation.base import (
     Interpolator,
     _mix,
     _mix_in_torch,
@@ -25,7 +25,7 @@ from models.interpolate import (
     minterpolate_stream,
 )
 from tests.golden import randn
-from util.video import read_video
+from util.media.video import read_video
 
 NAMES = ("dis-fast", "dis", "dis-medium", "blocks", "minterpolate", "blend", "nearest")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.keyframes import (
+from models.keyframes.offline import (
     METHODS,
     LazyThumbnails,
     LiveKeyframes,

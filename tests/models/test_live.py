@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from models.live import show
-from util.live_page import LivePage, Picture
+from models.inference.live import show
+from util.report.live_page import LivePage, Picture
 
 
 class EnoughShownError(Exception):

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from models.generator import CompositeGenerator, GeneratorFeatures
-from models.local_enhancer import LocalEnhancer
+from models.networks.generator import CompositeGenerator, GeneratorFeatures
+from models.networks.local_enhancer import LocalEnhancer
 from tests.golden import fill_state, load_golden, randn
 
 

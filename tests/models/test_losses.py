@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.losses import (
+from models.losses.table import (
     LossTable,
     adversarial,
     feature_matching,

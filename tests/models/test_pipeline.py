@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.pipeline import in_background
+from models.inference.threads import in_background
 
 
 def test_items_come_in_order_and_no_further_ahead_than_allowed() -> None:

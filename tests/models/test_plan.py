@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models import plan
+from models.training import memory_plan as plan
 from options.cli import parse
 from options.config import TrainConfig
 from util.allocations import AllocationCounter

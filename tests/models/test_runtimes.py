@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.coarse_to_fine import CoarseToFine, VideoGenerator
-from models.generator import CompositeGenerator
-from models.local_enhancer import LocalEnhancer
-from models.runtimes.choose import choose_name, make_runtime
-from models.runtimes.engines import load_runtime
-from models.runtimes.fold import fold_norms, has_fixed_statistics
-from models.runtimes.graph import SUFFIXES, example_inputs, export
-from models.runtimes.heads import WideHead, widen_heads
-from models.runtimes.in_torch import TorchRuntime
-from models.runtimes.precision import choose_precision, lower_precision
-from models.statistics import norm_layers, use_batch_statistics
+from models.inference.runtimes.choose import choose_name, make_runtime
+from models.inference.runtimes.engines import load_runtime
+from models.inference.runtimes.fold import fold_norms, has_fixed_statistics
+from models.inference.runtimes.graph import SUFFIXES, example_inputs, export
+from models.inference.runtimes.heads import WideHead, widen_heads
+from models.inference.runtimes.in_torch import TorchRuntime
+from models.inference.runtimes.precision import choose_precision, lower_precision
+from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
+from models.networks.generator import CompositeGenerator
+from models.networks.local_enhancer import LocalEnhancer
+from models.training.batch_norm import norm_layers, use_batch_statistics
 from util.errors import UserError
 
 CPU = torch.device("cpu")
@@ -182,10 +182,10 @@ def test_what_does_not_go_together_is_refused() -> None:
 
 
 def test_auto_says_what_it_chose_and_needs_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.runtimes.choose.is_installed", lambda package: False)
+    monkeypatch.setattr("models.inference.runtimes.choose.is_installed", lambda package: False)
     choice = make_runtime(make("student"), name="auto", precision="auto", device=CPU)
     assert choice.description.startswith("folded") and "auto" in choice.description
-    monkeypatch.setattr("models.runtimes.choose.is_installed", lambda package: True)
+    monkeypatch.setattr("models.inference.runtimes.choose.is_installed", lambda package: True)
     assert choose_name("auto", device=CPU, has_fixed_statistics=True) == "openvino"
     assert choose_name("auto", device=CPU, has_fixed_statistics=False) == "folded"
     assert choose_name("auto", device=torch.device("cuda"), has_fixed_statistics=True) == "folded"

@@ -3,7 +3,7 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.schedule import Schedule
+from models.training.schedule import Schedule
 
 PUBLISHED = Schedule(
     steps_per_epoch=7,

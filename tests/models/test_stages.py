@@ -5,16 +5,16 @@ import dataclasses
 import pytest
 import torch
 
-from models.assembly import build_optimizers
-from models.first_frame import GlobalGenerator
-from models.flow import DenseInverseSearch
-from models.generator import CompositeGenerator
-from models.rollout import unroll
-from models.stages.base import LossWeights
-from models.stages.first_frame import FirstFrame
-from models.stages.skd import SpatialDistillation
-from models.stages.teacher import Teacher
-from models.stages.tkd import TemporalDistillation
+from models.flow.reference import DenseInverseSearch
+from models.networks.generator import CompositeGenerator
+from models.networks.single_image import GlobalGenerator
+from models.training.assembly import build_optimizers
+from models.training.rollout import unroll
+from models.training.stages.base import LossWeights
+from models.training.stages.first_frame import FirstFrame
+from models.training.stages.skd import SpatialDistillation
+from models.training.stages.teacher import Teacher
+from models.training.stages.tkd import TemporalDistillation
 from options.config import ScheduleConfig
 from tests.tiny_stages import CHANNELS, SIDE, distilling, lessons, make_clip, make_generator, parts
 

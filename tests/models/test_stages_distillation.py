@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.features import PerceptualLoss
-from models.stages.skd import SpatialDistillation
-from models.stages.tkd import TemporalDistillation
+from models.losses.perceptual import PerceptualLoss
+from models.training.stages.skd import SpatialDistillation
+from models.training.stages.tkd import TemporalDistillation
 from tests.tiny_stages import distilling, lessons, make_clip, make_generator, parts
 
 KINDS: list[type[SpatialDistillation]] = [SpatialDistillation, TemporalDistillation]

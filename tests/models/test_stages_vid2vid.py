@@ -9,10 +9,10 @@ from torch import Tensor
 
 from data.clips import Clip
 from models.build import build_critics
-from models.stages.base import LossWeights
-from models.stages.face import FaceRegion
-from models.stages.skd import SpatialDistillation
-from models.stages.teacher import Teacher
+from models.training.stages.base import LossWeights
+from models.training.stages.face_region import FaceRegion
+from models.training.stages.skd import SpatialDistillation
+from models.training.stages.teacher import Teacher
 from options.config import CriticConfig
 from tests.tiny_stages import CHANNELS, SIDE, distilling, lessons, make_clip, make_generator, parts
 

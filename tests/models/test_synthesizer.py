@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.first_frame import GlobalGenerator
-from models.generator import CompositeGenerator
-from models.interpolate import make_interpolator
-from models.keyframes import LiveKeyframes, thumbnail
-from models.rollout import unroll
-from models.synthesizer import Synthesizer, draw_opening
+from models.inference.synthesizer import Synthesizer, draw_opening
+from models.interpolation.base import make_interpolator
+from models.keyframes.offline import LiveKeyframes, thumbnail
+from models.networks.generator import CompositeGenerator
+from models.networks.single_image import GlobalGenerator
+from models.training.rollout import unroll
 from tests.models.test_stages import make_clip, make_generator
 
 CPU = torch.device("cpu")
@@ -163,10 +163,10 @@ def test_overlapped_frames_are_the_same_bit_by_bit(generator: CompositeGenerator
 PEAK = """
 import itertools, resource, sys
 import torch
-from models.generator import CompositeGenerator
-from models.interpolate import make_interpolator
-from models.keyframes import LazyThumbnails, choose_keyframes
-from models.synthesizer import Synthesizer
+from models.networks.generator import CompositeGenerator
+from models.interpolation.base import make_interpolator
+from models.keyframes.offline import LazyThumbnails, choose_keyframes
+from models.inference.synthesizer import Synthesizer
 
 torch.set_num_threads(1)
 num_frames, is_live = int(sys.argv[1]), sys.argv[2] == "live"

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 import train
 from data.clips import Clip
 from models.build import build_critics
-from models.losses import LossTable
-from models.parallel import Learner
-from models.rollout import Rollout
-from models.stages.base import Lesson, LossWeights, Stage
-from models.stages.teacher import Teacher
-from models.stages.verdicts import Exhibit, Verdict, ask, relayed
-from models.training import Training
+from models.losses.table import LossTable
+from models.training.distributed import Learner
+from models.training.rollout import Rollout
+from models.training.run import Training
+from models.training.stages.base import Lesson, LossWeights, Stage
+from models.training.stages.discrimination import Exhibit, Verdict, ask, relayed
+from models.training.stages.teacher import Teacher
 from options.config import CriticConfig
 from tests.tiny_stages import CHANNELS, SIDE, lessons, make_clip, make_generator, parts
-from util.processes import Processes
+from util.distributed import Processes
 
 Gradients = dict[str, Tensor]
 

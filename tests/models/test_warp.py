@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.warp import warp
+from models.flow.warp import warp
 from tests.golden import randn
 
 

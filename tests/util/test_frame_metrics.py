@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from util.metrics.frames import psnr, ssim
+from util.image_quality import psnr, ssim
 
 
 def random_picture(seed: int, height: int = 24, width: int = 20) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
-from util.live_page import LivePage, Playout, jpeg_of
+from util.report.live_page import LivePage, Playout, jpeg_of
 
 PICTURE = np.full((16, 24, 3), (200, 30, 60), np.uint8)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.generator import CompositeGenerator
-from util.macs import MacCount, count_macs, count_parameters
+from models.networks.generator import CompositeGenerator
+from util.count_macs import MacCount, count_macs, count_parameters
 
 # task: height, width, semantic channels, foreground branch
 TASKS = {"face": (512, 512, 15, False), "street": (256, 512, 36, True), "pose": (512, 448, 6, False)}

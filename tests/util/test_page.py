@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from util.errors import UserError
-from util.page import Estimate, PageVideo, Part, Section, write_page
+from util.report.page import Estimate, PageVideo, Part, Section, write_page
 
 VOID = {"meta", "link", "input", "br", "img"}
 HOSTILE = "<script>alert(\"x\")</script> & 'quoted' </style>"

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from util.pictures import flow_to_rgb, labels_to_rgb, palette, semantic_to_rgb, to_uint8
+from util.media.pictures import flow_to_rgb, labels_to_rgb, palette, semantic_to_rgb, to_uint8
 
 
 def test_every_uint8_value_survives_the_way_there_and_back() -> None:

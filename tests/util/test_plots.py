@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from util.plots import Axis, Point, curves, scatter, unbroken
+from util.report.plots import Axis, Point, curves, scatter, unbroken
 
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda value: value == 0 or abs(value) > 1e-6)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from util.distributed import ALONE, Processes, joined
 from util.errors import UserError
-from util.processes import ALONE, Processes, joined
 
 
 def test_alone_everything_is_as_it_was() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.tiny_video import packets, write_tone
 from tests.util.test_video import colourful_frames
 from util.errors import UserError
-from util.video import Timing, VideoWriter, read_video
+from util.media.video import Timing, VideoWriter, read_video
 
 
 def write_with_sound(path: Path, source: Path, *, num_frames: int = 30, timing: Timing | None = None) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
-from util.video import VideoWriter, probe, read_video, write_video
+from util.media.video import VideoWriter, probe, read_video, write_video
 
 
 def colourful_frames(num_frames: int, height: int, width: int) -> list[np.ndarray]:

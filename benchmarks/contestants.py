@@ -1,0 +1,363 @@
+"""What do contestants make of the same clips, at what cost and how fast, and how good is it?
+
+``table`` and ``ablation`` differ in whom they compare; all that follows is here.
+"""
+
+import argparse
+import functools
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from benchmarks import macs
+from benchmarks.evaluation import Take, summarise
+from benchmarks.exact_motion import write_exact_flows
+from benchmarks.metrics.build import METRICS, Sources, add_weight_flags, make_metric
+from benchmarks.metrics.manifest import Result
+from benchmarks.metrics.measure import FrechetMetric, Metric, Rules
+from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos, pair_videos
+from benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
+from data.sequences import VideoSequence
+from data.storage.picture_files import write_picture
+from models.inference.pipeline import Contestant, Opening, make_contestants
+from options.config import GeneratorConfig, Interpolation, Keyframes, TestConfig
+from test import perform, write_references
+from util.device import choose_device
+from util.errors import UserError
+from util.media.pictures import to_uint8
+
+EVERYWHERE = ("psnr", "ssim", "frechet_lite0", "warping_error", "flicker", "fid", "fvd", "lpips")
+OF_TASK = {"face": ("landmark_error",), "pose": ("pose_error",)}
+# metrics of one video alone, which judge the real one, too
+NOT_ZERO_OF_REAL = {
+    "warping_error": "less than that is smoother than life, not better",
+    "flow_epe": "that much is the error of the estimated flow",
+}
+# their files are looked for in a folder a contestant
+POSE_METRICS = ("pose_error", "keypoint_error")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who takes part: a checkpoint, and the way its frames become a video.
+
+    Attributes:
+        label: its name in tables.
+        checkpoint: a folder.
+        keyframes, share, interpolation: as ``test.py`` has them.
+        series: entries of one series differ in their share alone; plots join them. Empty: of none.
+    """
+
+    label: str
+    checkpoint: str
+    keyframes: Keyframes = "all"
+    share: float = 1.0
+    interpolation: Interpolation = "dis"
+    series: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The label, fit for a folder."""
+        return re.sub(r"[^a-z0-9.]+", "_", self.label.lower()).strip("_")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What was found of one contestant.
+
+    Attributes:
+        entry: who it is.
+        cost: multiply-accumulates and parameters.
+        fps: frames made a second on this device: drawing and motion compensation, without reading and writing.
+        ms: the same as milliseconds a frame.
+        training_seed: of its checkpoint.
+        results: a figure a metric.
+        takes: what it made of each clip.
+    """
+
+    entry: Entry
+    cost: macs.Row
+    fps: float
+    ms: float
+    training_seed: int
+    results: list[Result] = field(default_factory=list)
+    takes: list[Take] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that was found.
+
+    Attributes:
+        task: ``face``, ``street``, ``pose`` or ``paired``.
+        protocol: which clips.
+        device: where it was timed, in words.
+        frames_per_second: at which the clips play.
+        standings: one a contestant.
+        not_measured: metrics that could not be had, and why.
+        of_real_frames: figures of the real videos themselves, of metrics for which they are not 0.
+    """
+
+    task: str
+    protocol: Protocol
+    device: str
+    frames_per_second: float
+    standings: list[Standing]
+    not_measured: dict[str, str]
+    of_real_frames: dict[str, float]
+
+    @property
+    def results(self) -> dict[str, Sequence[Result]]:
+        """Figures by contestant."""
+        return {one.entry.label: one.results for one in self.standings}
+
+
+def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> None:
+    """The flags that say on what and how contestants are judged."""
+    add = parser.add_argument
+    add("--dataroot", metavar="DIR", help="folder of the dataset")
+    add("--phase", default="test", help="its part (default: %(default)s)")
+    add("--protocol", type=Path, metavar="FILE", help="judge the clips that this file names (default: cut anew and "
+        "written to protocol.json of the output)")  # fmt: skip
+    add("--clip_length", type=int, default=CLIP_LENGTH, metavar="N", help="frames of a clip, given ones included "
+        "(default: %(default)s, the paper's)")  # fmt: skip
+    add("--num_given", type=int, default=NUM_GIVEN, metavar="N", help="real frames at the start of each clip "
+        "(default: %(default)s, the paper's)")  # fmt: skip
+    add("--max_clips", type=int, default=0, metavar="N", help="only the first N clips (default: 0, all)")
+    add("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X", help="key-frames per output "
+        "frame of ours (default: %(default)s)")  # fmt: skip
+    add("--metrics", metavar="A,B,…", help=f"of {', '.join(METRICS)} (default: those that the task has)")
+    add("--timing_runs", type=int, default=timing_runs, metavar="N", help="repetitions behind frames a second, in turn "
+        "(median; default: %(default)s)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    add_weight_flags(parser)
+    add("--poses", type=Path, metavar="DIR", help="OpenPose files found in frames/ of an earlier run: "
+        "DIR/CONTESTANT/CLIP")  # fmt: skip
+    add("--driven_poses", type=Path, metavar="DIR", help="those found in its frames/real: DIR/CLIP")
+
+
+def check_common_flags(arguments: argparse.Namespace) -> None:
+    """Tell mistakes before anything is loaded.
+
+    Raises:
+        UserError: a flag is missing or impossible.
+    """
+    if arguments.dataroot is None:
+        raise UserError("--dataroot is missing: give the folder of the dataset")
+    if not 0 < arguments.keyframe_share <= 1:
+        raise UserError(f"--keyframe_share {arguments.keyframe_share}: expected more than 0, at most 1")
+    if not 0 < arguments.num_given < arguments.clip_length:
+        raise UserError(
+            f"--clip_length {arguments.clip_length} --num_given {arguments.num_given}: expected 1 or more given "
+            "frames, and more frames than those in a clip"
+        )
+    if arguments.timing_runs < 1 or arguments.max_clips < 0 or arguments.seed < 0:
+        raise UserError("--timing_runs, --max_clips, --seed: expected at least 1, 0 and 0")
+    unknown = [name for name in metric_names(arguments.metrics, task="face") if name not in METRICS]
+    if unknown:
+        raise UserError(f"--metrics {arguments.metrics}: expected some of {', '.join(METRICS)}")
+
+
+def metric_names(asked: str | None, *, task: str) -> list[str]:
+    """The metrics that were asked for, each once; without a wish those that make sense for the task."""
+    if asked is None:
+        return [*EVERYWHERE, *OF_TASK.get(task, ())]
+    return list(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
+
+
+def compare(entries: Sequence[Entry], arguments: argparse.Namespace, folder: Path) -> Comparison:
+    """Let all contestants make all clips, and judge what they made.
+
+    Args:
+        entries: who takes part; labels differ.
+        arguments: what ``add_common_flags`` parsed.
+        folder: gets ``frames/<contestant>/<clip>/*.png`` and ``<clip>.mp4``, with the real frames as one more
+            contestant, and a video of the semantics.
+
+    Raises:
+        UserError: a checkpoint or the dataset is broken, or they do not fit together.
+    """
+    device = choose_device(arguments.device)
+    contestants = [make_contestant(entry, device) for entry in entries]
+    data = contestants[0].saved.config.data
+    for entry, one in zip(entries, contestants, strict=True):
+        if one.saved.config.data != data:
+            raise UserError(
+                f"{entry.checkpoint} encodes its data in another way than {entries[0].checkpoint}; train both alike"
+            )
+    root = Path(arguments.dataroot)
+    protocol = choose_protocol(arguments, contestants[0])
+    clips = list(cut_clips(protocol, data, root=root))
+    takes = run_clips(contestants, clips, arguments, num_given=protocol.num_given, folder=folder / "frames")
+    rules = Rules(clip_length=protocol.window, seed=protocol.seed, crop=crop_in_words(contestants[0]))
+    flows = write_exact_flows(protocol, clips, root=root, folder=folder / "flows")
+    judge = Judge(arguments, task=data.dataset_mode, flows=flows, device=device)
+    real = pair_videos(find_videos(folder / "frames" / "real"), clips, num_given=protocol.num_given)
+    standings = []
+    for entry, one in zip(entries, contestants, strict=True):
+        fakes = find_videos(folder / "frames" / one.name)
+        pairs = pair_videos(fakes, clips, num_given=protocol.num_given)
+        results = judge.results(pairs, rules, contestant=one.name, clip_length=protocol.clip_length)
+        standings.append(make_standing(entry, one, takes[one.name], results, size=clips[0].size))
+    return Comparison(
+        data.dataset_mode,
+        protocol,
+        device_in_words(device),
+        clips[0].frames_per_second,
+        standings,
+        judge.not_measured,
+        judge.of_real_frames(real, rules),
+    )
+
+
+def make_contestant(entry: Entry, device: torch.device) -> Contestant:
+    """As ``test.py`` makes it."""
+    config = TestConfig(
+        checkpoint=entry.checkpoint,
+        keyframes=entry.keyframes,
+        keyframe_share=entry.share,
+        interpolation=entry.interpolation,
+    )
+    return replace(make_contestants(config, device)[0], name=entry.folder)
+
+
+def choose_protocol(arguments: argparse.Namespace, contestant: Contestant) -> Protocol:
+    """The one of ``--protocol``, or a new one."""
+    if arguments.protocol is not None:
+        return read_protocol(arguments.protocol)
+    return make_protocol(
+        contestant.saved.config.data,
+        root=Path(arguments.dataroot),
+        phase=arguments.phase,
+        clip_length=arguments.clip_length,
+        num_given=arguments.num_given,
+        max_clips=arguments.max_clips,
+        seed=arguments.seed,
+    )
+
+
+def run_clips(
+    contestants: list[Contestant],
+    clips: Sequence[VideoSequence],
+    arguments: argparse.Namespace,
+    *,
+    num_given: int,
+    folder: Path,
+) -> dict[str, list[Take]]:
+    """Takes by contestant, one a clip; all contestants make a clip before the next one is begun."""
+    config = TestConfig(checkpoint="-", dataroot=arguments.dataroot, timing_runs=arguments.timing_runs)
+    data, device = contestants[0].saved.config.data, contestants[0].engine.device
+    opening = Opening(config, data=data, count=num_given, device=device)
+    takes: dict[str, list[Take]] = {}
+    for clip in clips:
+        for number in range(clip.num_frames):
+            real = clip.image(number)
+            assert real is not None  # the protocol takes no clip without
+            write_picture(folder / "real" / clip.name / f"{clip.frame_name(number)}.png", to_uint8(real))
+        write_references(clip, folder)
+        for name, take in perform(contestants, clip, opening, config, folder).items():
+            takes.setdefault(name, []).append(take)
+    return takes
+
+
+class Judge:
+    """The metrics that can be had; what they need is loaded once."""
+
+    def __init__(self, arguments: argparse.Namespace, *, task: str, flows: Path | None, device: torch.device) -> None:
+        """Load what ``--metrics`` wants.
+
+        Args:
+            arguments: the command line.
+            task: which metrics make sense.
+            flows: exact flows of the clips, where the dataset has any.
+            device: where to compute.
+
+        Raises:
+            UserError: none of them can be had.
+        """
+        given = vars(arguments)
+        found = {name: given[name] for name in Sources.__dataclass_fields__ if name in given}
+        self.sources = Sources(**found, flows=flows)
+        self.device = device
+        self.not_measured: dict[str, str] = {}
+        names = metric_names(arguments.metrics, task=task)
+        if arguments.metrics is None and flows is not None:
+            names.append("flow_epe")
+        self.names = [name for name in names if name in POSE_METRICS]
+        loaded = (self._metric(name, self.sources) for name in names if name not in POSE_METRICS)
+        self.metrics = [metric for metric in loaded if metric is not None]
+        if not self.metrics and not self.names:
+            raise UserError(next(iter(self.not_measured.values()), "--metrics: expected at least one"))
+
+    def _metric(self, name: str, sources: Sources) -> Metric | None:
+        try:
+            return make_metric(name, sources, device=self.device)
+        except UserError as error:
+            self.not_measured[name] = str(error)
+            return None
+
+    def of_real_frames(self, real: list[Pair], rules: Rules) -> dict[str, float]:
+        """What the real videos have where it is not 0: estimated flows err, and light changes along exact ones."""
+        found = {one.name: one.measure(real, rules).value for one in self.metrics if one.name in NOT_ZERO_OF_REAL}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def results(self, pairs: list[Pair], rules: Rules, *, contestant: str, clip_length: int) -> list[Result]:
+        """A figure a metric; those that look at whole clips do so, whatever the window of the bootstrap."""
+        poses = None if self.sources.poses is None else self.sources.poses / contestant
+        own = (self._metric(name, replace(self.sources, poses=poses)) for name in self.names)
+        found = []
+        for metric in [*self.metrics, *(metric for metric in own if metric is not None)]:
+            takes_clips = isinstance(metric, FrechetMetric) and metric.takes_whole_clips
+            found.append(metric.measure(pairs, replace(rules, clip_length=clip_length) if takes_clips else rules))
+        return found
+
+
+def make_standing(
+    entry: Entry, contestant: Contestant, takes: list[Take], results: list[Result], *, size: tuple[int, int]
+) -> Standing:
+    """Costs and speed over all clips."""
+    saved = contestant.saved
+    share = summarise(takes, macs_per_call=0)["keyframe_share"]
+    seconds = statistics.median([sum(run) for run in zip(*(take.seconds for take in takes), strict=True)])
+    num_made = sum(take.num_made for take in takes)
+    cost = macs.make_row(
+        saved.config.data.dataset_mode,
+        entry.label,
+        frame_cost(saved.config.generator, saved.facts["semantic_channels"], size),
+        share=share,
+        interpolation=entry.interpolation,
+        published=None,
+    )
+    return Standing(
+        entry=entry,
+        cost=cost,
+        fps=round(num_made / seconds, 4),
+        ms=round(1000 * seconds / num_made, 4),
+        training_seed=saved.config.run.seed,
+        results=results,
+        takes=takes,
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def frame_cost(config: GeneratorConfig, semantic_channels: int, size: tuple[int, int]) -> macs.Cost:
+    """What a drawn frame costs; several contestants share a checkpoint, so it is kept."""
+    return macs.measure(config, semantic_channels=semantic_channels, size=size)
+
+
+def crop_in_words(contestant: Contestant) -> str:
+    """How frames were cut from their videos, for manifests."""
+    data = contestant.saved.config.data
+    return f"{data.dataset_mode}, {data.resize_or_crop}, loadSize {data.loadSize}, fineSize {data.fineSize}, by clip"
+
+
+def device_in_words(device: torch.device) -> str:
+    """The device, and what its speed depends on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {counted(torch.get_num_threads(), 'thread')}"

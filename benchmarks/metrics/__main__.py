@@ -1,0 +1,174 @@
+"""How good are generated frames? ``python -m benchmarks.metrics results/NAME/PHASE_LABEL`` or ``--fake DIR --real DIR``."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.metrics.build import METRICS, Sources, add_weight_flags, make_metric
+from benchmarks.metrics.manifest import Result, table_warnings
+from benchmarks.metrics.measure import Metric, Rules
+from benchmarks.metrics.table import as_text, read_results, write_results
+from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, Video, find_videos, pair_videos
+from data.build import build_sequences
+from util import checkpoint as checkpoints
+from util.device import choose_device
+from util.errors import OneLineParser, UserError, run_program
+
+DEFAULT_METRICS = "psnr,ssim,frechet_lite0,warping_error,flicker"
+# folders of results that are no contestants
+REFERENCES = ("real", "semantics")
+RESULT_FILE = "quality.json"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = OneLineParser(
+        prog="python -m benchmarks.metrics", description=__doc__.splitlines()[0] if __doc__ else None
+    )
+    add = parser.add_argument
+    add("results", nargs="?", type=Path, metavar="RESULTS_DIR", help="what test.py wrote: a folder a contestant")
+    add("--fake", type=Path, action="append", default=[], metavar="DIR", help="generated frames, a folder of pictures "
+        "a sequence; may be given several times, once a contestant")  # fmt: skip
+    add("--real", type=Path, metavar="DIR", help="real frames of the same names, cut and scaled alike")
+    add("--checkpoint", metavar="FOLDER", help="in place of --real: read the real frames from the dataset as this "
+        "model sees them")  # fmt: skip
+    add("--dataroot", metavar="DIR", help="the dataset for --checkpoint (default: that of RESULTS_DIR)")
+    add("--phase", default="test", help="its part (default: %(default)s)")
+    add("--start_frame", type=int, default=0, metavar="N", help="test.py's --start_frame (default: 0)")
+    add("--max_frames", type=int, default=0, metavar="N", help="test.py's --max_frames (default: 0, all)")
+    add("--metrics", default=DEFAULT_METRICS, metavar="A,B,…", help=f"of {', '.join(METRICS)} (default: %(default)s)")
+    add("--num_given", type=int, metavar="N", help="first frames of a sequence that are not judged (default: what "
+        f"RESULTS_DIR says, else {NUM_GIVEN})")  # fmt: skip
+    add("--clip_length", type=int, default=CLIP_LENGTH, metavar="N", help="frames of a clip: the unit of the "
+        "bootstrap, and what fvd looks at (default: %(default)s)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    add_weight_flags(parser)
+    add("--landmarks", type=Path, metavar="DIR", help="landmarks that drove the video, in pixels of its frames")
+    add("--poses", type=Path, metavar="DIR", help="OpenPose files of the generated frames")
+    add("--driven_poses", type=Path, metavar="DIR", help="OpenPose files that drove the video")
+    add("--flows", type=Path, metavar="DIR", help="exact flows, .flo or .npy")
+    add("--beside", type=Path, action="append", default=[], metavar="FILE", help="results of an earlier run, for the "
+        "same table; may be given several times")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help=f"where results go (default: {RESULT_FILE} in RESULTS_DIR or --fake)")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure every contestant, print the table, write the JSON."""
+    _check(arguments)
+    folders = arguments.fake or _contestant_folders(arguments.results)
+    rules = Rules(clip_length=arguments.clip_length, seed=arguments.seed, crop=_crop(arguments))
+    metrics, not_measured = _metrics(arguments)
+    rows: dict[str, Sequence[Result]] = {}
+    for folder in folders:
+        pairs = _pairs(arguments, folder)
+        rows[folder.name] = [metric.measure(pairs, rules) for metric in metrics]
+    path = arguments.json or (arguments.results or arguments.fake[0]) / RESULT_FILE
+    write_results(path, rows, not_measured=not_measured)
+    for earlier in arguments.beside:
+        rows |= {f"{earlier.stem}: {name}": results for name, results in read_results(earlier).items()}
+    print(as_text(rows))
+    for contestant, results in rows.items():
+        for result in results:
+            if result.note:
+                print(f"{contestant}, {result.manifest.metric}: {result.note}")
+    for line in (*table_warnings(rows), *(f"not measured: {reason}" for reason in not_measured.values())):
+        print(line)
+    print(f"written: {path}")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if (arguments.results is None) == (not arguments.fake):
+        raise UserError("give either RESULTS_DIR or --fake DIR")
+    if (arguments.real is None) == (arguments.checkpoint is None):
+        raise UserError("the real frames are missing: give either --real DIR or --checkpoint FOLDER")
+    if arguments.clip_length < 2:
+        raise UserError(f"--clip_length {arguments.clip_length}: expected at least 2")
+    names = [folder.name for folder in arguments.fake]
+    if len(set(names)) < len(names):
+        raise UserError(f"--fake {' '.join(names)}: expected folders of different names, since they name contestants")
+
+
+def _metrics(arguments: argparse.Namespace) -> tuple[list[Metric], dict[str, str]]:
+    """The metrics that can be had, and why the others cannot."""
+    names = [name.strip() for name in arguments.metrics.split(",") if name.strip()]
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names:
+        raise UserError(f"--metrics {arguments.metrics}: expected some of {', '.join(METRICS)}")
+    given = vars(arguments)
+    sources = Sources(**{name: given[name] for name in Sources.__dataclass_fields__})
+    device = choose_device(arguments.device)
+    metrics, not_measured = [], {}
+    for name in dict.fromkeys(names):
+        try:
+            metrics.append(make_metric(name, sources, device=device))
+        except UserError as error:
+            not_measured[name] = str(error)
+    if not metrics:
+        raise UserError(next(iter(not_measured.values())))
+    return metrics, not_measured
+
+
+def _contestant_folders(results: Path) -> list[Path]:
+    """The folders of test.py's results that hold frames."""
+    if not results.is_dir():
+        raise UserError(f"{results}: expected the folder of test.py's results, found none")
+    folders = [one for one in sorted(results.iterdir()) if one.is_dir() and one.name not in REFERENCES]
+    folders = [one for one in folders if any(inner.is_dir() for inner in one.iterdir())]
+    if not folders:
+        raise UserError(f"{results}: expected a folder of frames a contestant, found none; run test.py first")
+    return folders
+
+
+def _pairs(arguments: argparse.Namespace, folder: Path) -> list[Pair]:
+    fakes = find_videos(folder)
+    return pair_videos(fakes, _real_videos(arguments), num_given=_num_given(arguments, folder.name))
+
+
+def _real_videos(arguments: argparse.Namespace) -> Sequence[Video]:
+    if arguments.real is not None:
+        return find_videos(arguments.real)
+    dataroot = arguments.dataroot or _from_results(arguments, "summary.json").get("dataset")
+    if dataroot is None:
+        raise UserError("--checkpoint tells how frames are cut, not where they are: give --dataroot too")
+    data = checkpoints.load(arguments.checkpoint, flag="--checkpoint").config.data
+    return build_sequences(
+        data,
+        root=Path(dataroot),
+        phase=arguments.phase,
+        first_frame=arguments.start_frame,
+        max_frames=arguments.max_frames or None,
+    )
+
+
+def _crop(arguments: argparse.Namespace) -> str:
+    if arguments.checkpoint is None:
+        return "as written"
+    data = checkpoints.load(arguments.checkpoint, flag="--checkpoint").config.data
+    return f"{data.dataset_mode}, {data.resize_or_crop}, loadSize {data.loadSize}, fineSize {data.fineSize}"
+
+
+def _num_given(arguments: argparse.Namespace, contestant: str) -> dict[str, int] | int:
+    if arguments.num_given is not None:
+        return int(arguments.num_given)
+    takes = _from_results(arguments, "metrics.json").get(contestant)
+    return NUM_GIVEN if takes is None else {take["sequence"]: take["num_given"] for take in takes}
+
+
+def _from_results(arguments: argparse.Namespace, name: str) -> dict:
+    """A JSON file of test.py's results; empty where there is none."""
+    path = None if arguments.results is None else arguments.results / name
+    if path is None or not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error}); run test.py again") from None
+
+
+if __name__ == "__main__":
+    run_program(lambda: main(build_parser().parse_args()), debug="--debug" in sys.argv)

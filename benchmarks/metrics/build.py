@@ -1,0 +1,118 @@
+"""How does the name of a metric become the metric? The only place where names and weights' paths meet."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.metrics.fid import make_fid, make_frechet_lite0
+from benchmarks.metrics.flow_error import make_end_point_error
+from benchmarks.metrics.fvd import make_fvd
+from benchmarks.metrics.landmarks import make_landmark_error
+from benchmarks.metrics.lpips import BACKBONES, make_lpips
+from benchmarks.metrics.measure import MeanOverFrames, Metric, over_frames
+from benchmarks.metrics.pose_error import make_keypoint_error, make_pose_drawing_error
+from benchmarks.metrics.temporal import make_flicker, make_warping_error
+from models.flow.reference import make_flow
+from util.errors import UserError
+from util.image_quality import psnr, ssim
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where metrics find what they need besides the frames; None: where it usually is, or nowhere.
+
+    Attributes:
+        inception_weights, i3d_weights, lpips_backbone, lpips_linear: files of weights.
+        lpips_net: ``alex`` or ``vgg``.
+        landmarks: landmarks that drove the video.
+        poses, driven_poses: OpenPose files of the generated frames, and those that drove the video.
+        flows: exact flows.
+    """
+
+    inception_weights: str | None = None
+    i3d_weights: str | None = None
+    lpips_backbone: str | None = None
+    lpips_linear: str | None = None
+    lpips_net: str = "alex"
+    landmarks: Path | None = None
+    poses: Path | None = None
+    driven_poses: Path | None = None
+    flows: Path | None = None
+
+
+def add_weight_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that say where the weights of metrics are; their names are those of ``Sources``."""
+    add = parser.add_argument
+    add("--inception_weights", metavar="FILE", help="FID's Inception (default: torch's cache)")
+    add("--i3d_weights", metavar="FILE", help="I3D's rgb_imagenet.pt")
+    add("--lpips_net", choices=tuple(BACKBONES), default="alex", help="backbone of lpips (default: %(default)s)")
+    add("--lpips_backbone", metavar="FILE", help="its weights (default: torch's cache)")
+    add("--lpips_linear", metavar="FILE", help="the weights of its channels (default: those of the package lpips)")
+
+
+def _lpips(sources: Sources, device: torch.device) -> Metric:
+    return make_lpips(
+        kind=sources.lpips_net,
+        backbone_weights=sources.lpips_backbone,
+        linear_weights=sources.lpips_linear,
+        device=device,
+    )
+
+
+def _landmark_error(sources: Sources, device: torch.device) -> Metric:
+    # dlib is optional: it is asked for here alone
+    from data.prepare.face import load_landmark_finder
+
+    return make_landmark_error(load_landmark_finder(), finder="dlib, 68 landmarks", driven=sources.landmarks)
+
+
+def _flow_epe(sources: Sources, device: torch.device) -> Metric:
+    if sources.flows is None:
+        raise UserError(
+            "flow_epe: needs exact flows: give benchmarks.metrics their folder with --flows; benchmark.py table takes those "
+            "of the samples by itself"
+        )
+    return make_end_point_error(sources.flows, make_flow("dis"))
+
+
+def _poses(sources: Sources, name: str) -> tuple[Path, Path]:
+    if sources.poses is None or sources.driven_poses is None:
+        raise UserError(
+            f"{name}: needs OpenPose files of the generated frames and those that drove them: give their folders with "
+            "--poses and --driven_poses"
+        )
+    return sources.poses, sources.driven_poses
+
+
+def _pose_error(sources: Sources, device: torch.device) -> Metric:
+    return make_pose_drawing_error(*_poses(sources, "pose_error"))
+
+
+METRICS: dict[str, Callable[[Sources, torch.device], Metric]] = {
+    "psnr": lambda sources, device: MeanOverFrames("psnr", 1, "higher", over_frames(psnr), unit="dB"),
+    "ssim": lambda sources, device: MeanOverFrames("ssim", 1, "higher", over_frames(ssim)),
+    "lpips": _lpips,
+    "fid": lambda sources, device: make_fid(inception_weights=sources.inception_weights, device=device),
+    "frechet_lite0": lambda sources, device: make_frechet_lite0(device=device),
+    "fvd": lambda sources, device: make_fvd(i3d_weights=sources.i3d_weights, device=device),
+    "warping_error": lambda sources, device: make_warping_error(make_flow("dis")),
+    "flicker": lambda sources, device: make_flicker(make_flow("dis")),
+    "flow_epe": _flow_epe,
+    "landmark_error": _landmark_error,
+    "pose_error": _pose_error,
+    "keypoint_error": lambda sources, device: make_keypoint_error(*_poses(sources, "keypoint_error")),
+}
+
+
+def make_metric(name: str, sources: Sources, *, device: torch.device) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        UserError: an unknown name, or what it needs is not at hand; the message says how to get it, or do without.
+    """
+    if name not in METRICS:
+        raise UserError(f"--metrics {name}: no such metric; there are {', '.join(METRICS)}")
+    return METRICS[name](sources, device)

@@ -1,0 +1,58 @@
+"""How wide may a plain generator be to cost what a student costs? The simplest compression to compare with."""
+
+import argparse
+import sys
+from bisect import bisect_left
+from dataclasses import replace
+
+from benchmarks.macs import config_row
+from options.config import TestConfig, TrainConfig
+from util import checkpoint as checkpoints
+from util.errors import UserError
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The subcommand's flags."""
+    parser.add_argument("--checkpoint", required=True, metavar="FOLDER", help="the generator that is made narrower")
+    parser.add_argument("--target", required=True, metavar="FOLDER", help="the student whose cost is the goal")
+    parser.add_argument("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X",
+                        help="of the student; 1: it draws every frame (default: %(default)s)")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the width alone, so that scripts can read it; the rest goes to stderr."""
+    share = arguments.keyframe_share
+    if not 0 < share <= 1:
+        raise UserError(f"--keyframe_share {share}: expected more than 0, at most 1")
+    config = checkpoints.load(arguments.checkpoint, flag="--checkpoint").config
+    target = share * gmacs(checkpoints.load(arguments.target, flag="--target").config)
+    width = nearest_width(config, target=target)
+    found = gmacs(with_width(config, width))
+    print(f"ngf {width}: {found:.4g} GMACs a frame, wanted {target:.4g}", file=sys.stderr)
+    print(width)
+
+
+def nearest_width(config: TrainConfig, *, target: float) -> int:
+    """The ``--ngf`` at which a generator's cost is nearest to ``target``, no wider than it is.
+
+    Args:
+        config: of the generator.
+        target: 10^9 exact multiply-accumulates of a drawn frame.
+    """
+    # every finer scale halves the channels
+    step = 2**config.generator.n_scales_spatial if config.generator.n_scales_spatial > 1 else 1
+    widths = range(step, config.generator.ngf + 1, step)
+    # a wider generator costs more, so the first one above the target and the one before it are the candidates
+    above = bisect_left(widths, target, key=lambda width: gmacs(with_width(config, width)))
+    candidates = [widths[place] for place in (above - 1, above) if 0 <= place < len(widths)]
+    return min(candidates, key=lambda width: abs(gmacs(with_width(config, width)) - target))
+
+
+def with_width(config: TrainConfig, width: int) -> TrainConfig:
+    """The same training with another ``--ngf``."""
+    return replace(config, generator=replace(config.generator, ngf=width))
+
+
+def gmacs(config: TrainConfig) -> float:
+    """10^9 exact multiply-accumulates of one drawn frame."""
+    return config_row(config, "", share=1.0, interpolation="nearest").exact_gmacs

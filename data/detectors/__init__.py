@@ -1,0 +1,1 @@
+"""From pictures to what a kind needs: landmarks, bodies, label maps."""

@@ -1,0 +1,1 @@
+"""The kinds of semantic video: face, street, pose, paired pictures."""

@@ -1,0 +1,1 @@
+"""Drawn worlds with exact labels and motion."""

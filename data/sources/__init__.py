@@ -1,0 +1,1 @@
+"""Semantic frames from a video or a camera of one's own."""

@@ -1,0 +1,184 @@
+"""How does a video of one's own become semantic frames, without a dataset?
+
+What the video shows decides: a face has landmarks that can be found in it, the input of a paired model is a video
+itself. Label maps and poses need other programs first.
+"""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+from tqdm import tqdm
+
+from data.build import build_geometry, build_kind
+from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
+from data.kinds.base import Frames, of_size
+from data.kinds.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
+from data.layout import SequenceFiles, VideoFacts
+from data.prepare.face import LandmarkFinder, enlarged, enlarged_size, load_landmark_finder
+from data.sequences import VideoSequence
+from data.sources.subject_size import UsualWidths, resizing
+from data.storage.picture_files import ArrayCache, read_picture
+from data.storage.video_files import VIDEO_SUFFIXES, frames_of, video_table
+from options.config import DataConfig
+from util.errors import UserError
+from util.media.video import Timing, opened_video, read_video
+
+# in so many frames faces are measured, before landmarks are looked for in all
+MEASURED_FRAMES = 9
+# what a video of these kinds lacks, and what to do
+IMPOSSIBLE = {
+    "street": "a street model draws from label maps, which no video has; make a dataset of maps with `python -m "
+    "data.prepare street` and give it with --dataroot",
+    "pose": "a pose model draws from OpenPose's files; run OpenPose on the video, then `python -m data.prepare pose "
+    "--openpose JSON`, and give the dataset with --dataroot",
+}
+
+
+class OwnVideo(NamedTuple):
+    """A video that a model can draw from.
+
+    Attributes:
+        sequence: its semantic frames, and its own frames where they are what the model draws.
+        note: what was done to it, in words for the log.
+    """
+
+    sequence: VideoSequence
+    note: str
+
+
+class FaceVideoFrames(FaceFrames):
+    """A video of a face, resized; its landmarks lie in memory, since they have just been found."""
+
+    def __init__(
+        self, files: SequenceFiles, *, cache: ArrayCache, encoder: FaceEncoder, landmarks: np.ndarray, factor: float
+    ) -> None:
+        """Args: see ``FaceFrames``; ``landmarks`` are those of ``found_landmarks``, ``factor`` resizes its frames."""
+        super().__init__(files, cache=cache, encoder=encoder)
+        self.landmarks = landmarks
+        self.factor = factor
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of frame ``index``, resized."""
+        return enlarged_size(super().size(index), self.factor)
+
+    def picture(self, index: int, *, size: tuple[int, int]) -> np.ndarray | None:
+        """Frame ``index``, resized; see ``Frames.picture``."""
+        picture = super().picture(index, size=super().size(index))
+        return None if picture is None else of_size(enlarged(picture, self.factor), size, path=self.files.name)
+
+    def points(self, index: int) -> np.ndarray:
+        """The landmarks of frame ``index``, float64 [68, 2], (x, y)."""
+        return in_pixels(self.landmarks[index])
+
+
+def refuse_other_videos(path: Path, config: DataConfig) -> None:
+    """Say what to do with a file that is no whole video, or from which the model of ``config`` cannot draw.
+
+    Raises:
+        UserError: it is such a file.
+    """
+    refuse_impossible(f"--video {path}", config)
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise UserError(f"--video {path}: expected a file {', '.join(VIDEO_SUFFIXES)}; convert it first")
+    video_table(path)
+
+
+def own_video(path: Path, config: DataConfig, *, usual: UsualWidths | None = None) -> OwnVideo:
+    """The video ``path`` as a sequence for the model of ``config``; only frames that are asked for are decoded.
+
+    Args:
+        path: of the video.
+        config: how the model's data is encoded.
+        usual: how wide the faces of its training were; a video of larger or smaller ones is resized.
+
+    Raises:
+        UserError: the file is no whole video, the model draws from something else than videos, or from faces and
+            there is none, or dlib is missing.
+    """
+    refuse_other_videos(path, config)
+    table = video_table(path)
+    facts = VideoFacts(table.frames_per_second, (table.height, table.width))
+    kind, cache = build_kind(config), ArrayCache(max_bytes=0)  # read once and in order
+    if config.dataset_mode == "face":
+        find = load_landmark_finder()
+        files = SequenceFiles(path.stem, {"images": frames_of(path)}, facts)
+        widths = [] if usual is None else face_widths(files.images, find=find)
+        factor, resized = resizing(widths, usual, size=(table.height, table.width))
+        landmarks, found = found_landmarks(path, find=find, num_frames=table.num_frames, factor=factor)
+        encoder = cast(FaceEncoder, kind.encoder)
+        frames: Frames = FaceVideoFrames(files, cache=cache, encoder=encoder, landmarks=landmarks, factor=factor)
+        note = f"{found}; {resized}"
+    else:
+        note = ""
+        frames = kind.frames(SequenceFiles(path.stem, {"inputs": frames_of(path)}, facts), cache=cache)
+    return OwnVideo(VideoSequence(frames, encoder=kind.encoder, geometry=build_geometry(config)), note)
+
+
+def refuse_impossible(flag: str, config: DataConfig) -> None:
+    """Say what to do where a model of this kind draws from something that no video shows.
+
+    Raises:
+        UserError: it does; ``flag`` is named.
+    """
+    if config.dataset_mode in IMPOSSIBLE:
+        raise UserError(f"{flag}: {IMPOSSIBLE[config.dataset_mode]}")
+
+
+def face_widths(images: Sequence[Path], *, find: LandmarkFinder) -> list[float]:
+    """The widths of the faces that are found in a few frames of a video, evenly spaced, in its own pixels."""
+    numbers = np.linspace(0, len(images) - 1, min(len(images), MEASURED_FRAMES)).round().astype(int)
+    found = (find(read_picture(images[number])) for number in numbers)
+    return [face_width(points) for points in found if points is not None]
+
+
+def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int, factor: float) -> tuple[np.ndarray, str]:
+    """The landmarks of every frame of a video, int32 [T, 68, 2] (``in_steps``), gaps filled, smoothed; and a note.
+
+    They are found in frames that are resized by ``factor``.
+
+    Raises:
+        UserError: no face in any frame, or the video does not have ``num_frames``.
+    """
+    num_found = num_read = 0
+
+    def found() -> Iterator[np.ndarray | None]:
+        nonlocal num_found, num_read
+        for picture in tqdm(read_video(path), desc="landmarks", total=num_frames, unit="frame"):
+            points = find(enlarged(picture, factor))
+            num_read += 1
+            num_found += points is not None
+            yield points
+
+    landmarks = np.empty((num_frames, NUM_LANDMARKS, 2), np.int32)
+    for number, points in enumerate(smoothed_in_order(filled_in_order(found()))):
+        if number < num_frames:
+            landmarks[number] = in_steps(points)
+    if num_read != num_frames:
+        raise UserError(f"{path}: expected {num_frames} frames, found {num_read}; re-encode the video")
+    if num_found == 0:
+        resized = "" if factor == 1 else f", resized {factor:g} times to the size of the checkpoint's training"
+        raise UserError(
+            f"{path}: expected a face, found none in {num_frames} frames{resized}; give a video with a larger one"
+        )
+    return landmarks, f"face found in {num_found} frames, {num_frames - num_found} filled from their neighbours in time"
+
+
+def timing_of(path: Path) -> Timing | None:
+    """When each frame of a video is shown; None where it begins at 0 and keeps its rate, or does not tell."""
+    table = video_table(path)
+    with opened_video(path) as (_, stream):
+        time_base, start, duration = stream.time_base, stream.start_time, stream.duration
+    if not table.times or time_base is None:
+        return None
+    rate = Fraction(table.frames_per_second).limit_denominator(1001)
+    steady = [Fraction(number) / rate / time_base for number in range(len(table.times))]
+    if all(time == due for time, due in zip(table.times, steady, strict=True)):
+        return None
+    last = table.times[-1]
+    end = (start or 0) + (duration or 0)
+    if end <= last:  # the file does not tell how long its last frame is shown
+        end = last + max(1, round((last - table.times[0]) / max(len(table.times) - 1, 1)))
+    return Timing(time_base, table.times, end)

@@ -1,0 +1,1 @@
+"""Optical flow: the backward warp and the estimators of reference flow."""

@@ -1,0 +1,94 @@
+"""``python -m models.inference.export``: a generator as a file that runs without our code.
+
+The file holds one graph from ``semantic`` [1, frames * C, H, W], ``previous`` [1, (frames - 1) * 3, H, W] and, for
+models with a foreground branch, ``foreground_mask`` [1, 1, H, W] to ``final``, ``raw`` and, with a flow branch,
+``flow`` and ``weight`` (``models/networks/generator.py`` says what they are). Height and width are free. The file is run before
+this program ends, at two sizes, and compared with the checkpoint.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from models.build import load_generator
+from models.inference.runtimes.engines import load_runtime
+from models.inference.runtimes.graph import SUFFIXES, example_inputs, export, smallest_size
+from models.networks.coarse_to_fine import VideoGenerator
+from models.networks.single_image import GlobalGenerator
+from util import checkpoint as checkpoints
+from util.errors import OneLineParser, UserError, run_program
+
+TOLERANCE = 1e-3  # on frames in [-1, 1]
+
+
+@torch.inference_mode()
+def largest_difference(path: Path, generator: VideoGenerator) -> float:
+    """Run the exported file and the generator on the same input, at two sizes.
+
+    Args:
+        path: of ``models.inference.runtimes.graph.export``.
+        generator: that it was made from, on the CPU.
+
+    Returns:
+        The largest difference of their frames.
+    """
+    runtime = load_runtime(path)
+    low, high = smallest_size(generator)
+    differences = []
+    for size in ((2 * low, 2 * high), (2 * high, 3 * low)):
+        semantic, previous, *mask = example_inputs(generator, size=size)
+        foreground_mask = mask[0] if mask else None
+        expected, found = (draw(semantic, previous, foreground_mask=foreground_mask) for draw in (generator, runtime))
+        differences += [(found.final - expected.final).abs().max(), (found.raw - expected.raw).abs().max()]
+    return float(torch.stack(differences).max())
+
+
+def export_checkpoint(checkpoint: str, path: Path, *, kind: str) -> float:
+    """Write the generator of a checkpoint to a file and compare the two.
+
+    Args:
+        checkpoint: ``checkpoints/NAME``, or one of its saves.
+        path: the file; see ``models.inference.runtimes.graph.export``.
+        kind: ``onnx``, ``openvino`` or ``torchscript``.
+
+    Returns:
+        The largest difference of their frames, in units of frames in [-1, 1].
+
+    Raises:
+        UserError: no checkpoint, one that cannot be exported, a missing package, or a file that draws something else.
+    """
+    generator = load_generator(checkpoints.load(checkpoint, flag="--checkpoint"))
+    if isinstance(generator, GlobalGenerator):
+        raise UserError(f"--checkpoint {checkpoint}: draws single images; expected a video generator")
+    export(generator, path, kind=kind)
+    difference = largest_difference(path, generator)
+    if not difference <= TOLERANCE:
+        raise UserError(
+            f"{path}: draws other frames than {checkpoint}, by up to {difference:.2g} (at most {TOLERANCE:g} is "
+            "expected); do not use it, choose another --format"
+        )
+    return difference
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = OneLineParser(prog="python -m models.inference.export", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--checkpoint", required=True, help="checkpoints/NAME, or one of its saves")
+    parser.add_argument("--format", required=True, choices=tuple(SUFFIXES), help="which program is to run it")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=", ".join(
+        f"{suffix} for {kind}" for kind, suffix in SUFFIXES.items()))  # fmt: skip
+    parser.add_argument("--debug", action="store_true", help="show the traceback of user errors")
+    return parser
+
+
+def main() -> None:
+    """Export as the command line says."""
+    told = build_parser().parse_args()
+    difference = export_checkpoint(told.checkpoint, told.out, kind=told.format)
+    print(f"written: {told.out}; its frames differ from the checkpoint's by at most {difference:.1e}")
+
+
+if __name__ == "__main__":
+    run_program(main, debug="--debug" in sys.argv)

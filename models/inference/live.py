@@ -1,0 +1,280 @@
+"""How is a video made while its input still arrives, and watched at the same time? A camera, or what stands in for it.
+
+Every part has a thread of its own: camera, landmarks, drawing, motion compensation, JPEG, the page. What waits between
+them is bounded; what is dropped is counted.
+"""
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from data.build import build_encoder, build_sequences
+from data.kinds.base import Encoder
+from data.sequences import VideoSequence
+from data.sources.camera import (
+    CameraCounts,
+    Glimpse,
+    LiveFrame,
+    Newest,
+    camera_frames,
+    camera_pictures,
+    sequence_frames,
+)
+from data.sources.subject_size import note_on_sizes
+from data.sources.video import own_video
+from models.inference.pipeline import Contestant, Opening, make_contestants, noted_widths
+from models.inference.threads import in_background
+from models.interpolation.guided import resolve_interpolation
+from options.config import LIVE_PORT, TestConfig
+from util.checkpoint import Checkpoint
+from util.device import choose_device
+from util.errors import UserError
+from util.media.pictures import to_uint8
+from util.report.live_page import LivePage, Picture, Playout, jpeg_of
+
+# where --lookahead does not say: a gap of up to 6 frames, a quarter of a second at 25 frames per second
+LOOKAHEAD = 6
+# figures that a source may have, and their words
+COUNTS = {
+    "dropped": "dropped at the input",
+    "num_before_face": "before the first face",
+    "num_held": "without a face",
+}
+
+
+class Round(NamedTuple):
+    """A pass of a stream: a sequence from its beginning, or a camera until it ends."""
+
+    frames: Iterator[LiveFrame]
+    opening: list[Tensor]
+
+
+def sequence_rounds(sequences: Sequence[VideoSequence], opening: Opening) -> Iterator[Round]:
+    """Sequences one after the other, again and again, each at its own rate."""
+    while True:
+        for sequence in sequences:
+            yield Round(sequence_frames(sequence), opening.frames(sequence))
+
+
+def camera_rounds(frames: Iterator[LiveFrame], opening: Opening, *, name: str) -> Iterator[Round]:
+    """A camera's frames, in one pass.
+
+    Raises:
+        UserError: it shows nothing that could be drawn from.
+    """
+    first = list(islice(frames, max(opening.count, 1)))
+    if not first:
+        raise UserError(f"--webcam {name}: expected a stream with a face, where the model draws faces; found none")
+    yield Round(chain(first, frames), opening.frames(Glimpse(name, first)))
+
+
+class LiveStream:
+    """Every frame of a stream with what the engine made of it.
+
+    Attributes:
+        num_arrived: frames that went into the engine.
+        num_drawn: those of them that the generator drew.
+    """
+
+    def __init__(self, one: Contestant, rounds: Iterator[Round]) -> None:
+        """Args: who draws, and what."""
+        self.num_arrived = 0
+        self.num_drawn = 0
+        self._one = one
+        self._rounds = rounds
+
+    @property
+    def drawn_share(self) -> float:
+        """Drawn frames per frame that went in."""
+        return self.num_drawn / max(self.num_arrived, 1)
+
+    def __iter__(self) -> Iterator[tuple[LiveFrame, Tensor]]:
+        """Pairs in order; what arrives before the engine is warm, for frames of that size, counts as arriving then."""
+        began = 0.0
+        warm_sizes: set[torch.Size] = set()
+        for frames, opening in self._rounds:
+            first = next(frames, None)
+            if first is None:
+                continue
+            if first.semantic.shape not in warm_sizes:
+                self._one.engine.warm_up(first.semantic)
+                warm_sizes.add(first.semantic.shape)
+                began = time.perf_counter()
+            frames = chain([first], frames)
+            num_drawn = self.num_drawn
+            for frame, drawn in self._drawn(frames, opening):
+                self.num_drawn = num_drawn + self._one.engine.stopwatch.generator_calls
+                yield frame._replace(time=max(frame.time, began)), drawn
+
+    def _drawn(self, frames: Iterator[LiveFrame], opening: list[Tensor]) -> Iterator[tuple[LiveFrame, Tensor]]:
+        waiting: deque[LiveFrame] = deque()
+
+        def semantics() -> Iterator[Tensor]:
+            for frame in frames:
+                self.num_arrived += 1
+                waiting.append(frame)
+                yield frame.semantic
+
+        one = self._one
+        made = one.engine.live(
+            semantics(),
+            share=one.share,
+            lookahead=one.lookahead,
+            opening=opening,
+            overlapped=True,
+            quality=one.quality,
+        )
+        for drawn in made:
+            yield waiting.popleft(), drawn
+
+
+class Source(NamedTuple):
+    """Where a live stream comes from.
+
+    Attributes:
+        name: in words, for the page.
+        rounds: its frames.
+        counts: what became of its pictures, for the page.
+    """
+
+    name: str
+    rounds: Iterator[Round]
+    counts: Callable[[], dict[str, float]]
+
+
+def open_source(config: TestConfig, saved: Checkpoint, opening: Opening) -> Source:
+    """A camera (``--webcam``), a video of one's own (``--video``), or the sequences of a dataset, for a checkpoint.
+
+    Raises:
+        UserError: there is no such thing, or the model cannot draw from it.
+    """
+    data, usual = saved.config.data, noted_widths(saved)
+    if config.webcam is not None:
+        pictures, counts = Newest(camera_pictures(config.webcam)), CameraCounts()
+        frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual))
+        return Source(
+            f"camera {config.webcam}" if config.webcam.isdecimal() else Path(config.webcam).name,
+            camera_rounds(frames, opening, name=config.webcam),
+            lambda: {"dropped": pictures.num_dropped, **vars(counts)},
+        )
+    if config.video is not None:
+        sequence, note = own_video(Path(config.video), data, usual=usual)
+        sequences = [sequence]
+        if note:
+            print(note)
+    else:
+        sequences = build_sequences(
+            data,
+            root=Path(config.dataroot),
+            phase=config.phase,
+            first_frame=config.start_frame,
+            max_frames=config.max_frames or None,
+        )[: config.how_many or None]
+        if others := note_on_sizes(sequences, usual):
+            print(others)
+    name, rate = Path(config.video or config.dataroot).name, sequences[0].frames_per_second
+    return Source(
+        f"{name}, {rate:.4g} frames/s, again and again", sequence_rounds(sequences, opening), lambda: {"dropped": 0}
+    )
+
+
+def pictures_of(stream: LiveStream, encoder: Encoder) -> Iterator[Picture]:
+    """Semantics and video side by side, as files."""
+    for frame, drawn in stream:
+        jpeg = jpeg_of(encoder.picture(frame.semantic), to_uint8(drawn))
+        yield Picture(frame.time, time.perf_counter(), jpeg)
+
+
+def show(pictures: Iterator[Picture], page: LivePage, *, ahead: int) -> None:
+    """Show pictures evenly, until there are no more; ``ahead`` of them may wait.
+
+    Where one more is ready the oldest is shown at once: else those after a stall would wait as long as it took, which
+    would hold up the engine, whose pictures would come late again.
+    """
+    playout, is_crowded = Playout(), threading.Event()
+
+    def noticed() -> Iterator[Picture]:
+        for number, picture in enumerate(pictures, start=1):
+            if number - page.num_shown > ahead + 1:  # besides those that wait one is in hand below
+                is_crowded.set()
+            yield picture
+
+    for picture in in_background(noticed(), ahead=ahead):
+        due = playout.when(arrived=picture.arrived, ready=picture.ready)
+        is_crowded.wait(max(0.0, due - time.perf_counter()))
+        page.show(picture.jpeg, arrived=picture.arrived)
+        is_crowded.clear()
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """From the first Ctrl-C on others wait, so that threads and files end as they should."""
+    if threading.current_thread() is not threading.main_thread():  # where signals never come
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def run_live(config: TestConfig) -> None:
+    """Show a stream on a page of this machine (``--serve``, ``--webcam``) until it ends, or Ctrl-C.
+
+    Raises:
+        UserError: the port is taken, or the source or checkpoint is not what it should be.
+    """
+    device = choose_device(config.device)
+    torch.manual_seed(config.seed)
+    one = make_contestants(replace(config, lookahead=config.lookahead or LOOKAHEAD), device)[0]
+    data, generator = one.saved.config.data, one.saved.config.generator
+    opening = Opening(config, data=data, count=generator.n_frames_G - 1, device=device)
+    source = open_source(config, one.saved, opening)
+    stream = LiveStream(one, source.rounds)
+    facts = {
+        "title": "Fast-Vid2Vid, live",
+        "source": source.name,
+        "checkpoint": f"{one.saved.folder.resolve().parent.name}, {one.saved.folder.name}",
+        "rows": {
+            "Device": str(device),
+            "Runtime": Path(config.runtime_file).name if config.runtime_file else config.runtime,
+            "Look-ahead": f"{one.lookahead} frames",
+            "Motion compensation": resolve_interpolation(config.interpolation, kind=data.dataset_mode),
+        },
+    }
+    page = LivePage(
+        port=LIVE_PORT if config.serve is None else config.serve,
+        facts=facts,
+        counts=lambda: source.counts() | {"drawn_share": stream.drawn_share},
+    )
+    with interrupted_once(), page:
+        print(f"live: {page.url} (Ctrl-C ends it)", flush=True)
+        try:
+            show(pictures_of(stream, build_encoder(data)), page, ahead=one.lookahead + 2)
+        except KeyboardInterrupt:
+            print()
+        print(closing_words(page.status()))
+
+
+def closing_words(status: Mapping[str, Any]) -> str:
+    """The figures of a stream that has ended, in a line."""
+    latency = status["latency"]
+    times = ", ".join(f"{name} {latency[name]:.0f}" for name in ("median", "95th", "worst") if name in latency)
+    counts = ", ".join(f"{status[name]} {words}" for name, words in COUNTS.items() if name in status)
+    return f"{status['shown']} frames shown in {status['seconds']} s, {counts}; latency in ms: {times or 'none'}"

@@ -1,0 +1,1 @@
+"""Motion compensation: the frames between two key-frames."""

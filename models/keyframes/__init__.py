@@ -1,0 +1,1 @@
+"""Choice of key-frames from the semantic video."""

@@ -1,0 +1,1 @@
+"""Loss functions and the table they are summed in."""

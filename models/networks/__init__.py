@@ -1,0 +1,1 @@
+"""Network architectures: pure modules with the published parameter names."""

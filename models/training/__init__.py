@@ -1,0 +1,1 @@
+"""A run of training: its stages, rollouts, schedule and saves."""

@@ -1,0 +1,260 @@
+"""How is a run put together, fresh or taken up where it was saved?"""
+
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from data.build import build_clips
+from models.build import build_stage, load_generator
+from models.inference.runtimes.in_torch import made_for_drawing
+from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
+from models.networks.generator import CompositeGenerator
+from models.networks.single_image import GlobalGenerator
+from models.training.checks import (
+    refuse_changes,
+    refuse_compile,
+    refuse_no_foreground,
+    refuse_other_batches,
+    refuse_short_clips,
+    refuse_sizes,
+    settle_generator,
+    settle_labels,
+)
+from models.training.distributed import Learner, synchronised
+from models.training.divergence import Guard
+from models.training.run import Training
+from models.training.schedule import Schedule
+from models.training.stages.base import Stage
+from models.training.stages.tkd import TemporalDistillation
+from options.config import ScheduleConfig, TrainConfig
+from util import checkpoint as checkpoints
+from util.device import choose_device
+from util.distributed import ALONE, Processes
+from util.errors import UserError
+
+
+def clips_per_step(config: ScheduleConfig, processes: Processes) -> int:
+    """Clips behind one update of the weights, over all processes."""
+    return config.batchSize * config.accumulate * processes.size
+
+
+def build_schedule(config: ScheduleConfig, *, num_sequences: int, clips_per_step: int) -> Schedule:
+    """The curriculum of a config; an epoch draws every sequence once unless ``--steps_per_epoch`` says otherwise."""
+    return Schedule(
+        steps_per_epoch=config.steps_per_epoch or max(1, num_sequences // clips_per_step),
+        num_constant=config.niter,
+        num_decay=config.niter_decay,
+        epochs_per_growth=config.niter_step,
+        clip_frames=config.n_frames_total,
+        max_clip_frames=config.max_clip_frames,
+        frames_per_step=config.frames_per_step,
+        max_frames_per_step=config.max_frames_per_gpu,
+        frames_backpropagate=config.frames_backpropagate,
+        max_frames_backpropagate=config.max_frames_backpropagate,
+        num_fix_coarse=config.niter_fix_global,
+    )
+
+
+def is_motion_head(parameter: str) -> bool:
+    """Whether a generator's parameter of that name belongs to a head that predicts flow or blending, at any scale."""
+    return "model_final_flow." in parameter or "model_final_w." in parameter
+
+
+def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.optim.Adam]:
+    """Adam for the generator and for the critics (vid2vid's settings; two time scales with ``--TTUR``)."""
+    betas = (0.0, 0.9) if config.TTUR else (config.beta1, 0.999)
+    rates = (config.lr / 2, config.lr * 2) if config.TTUR else (config.lr, config.lr)
+    heads = [one for name, one in stage.generator.named_parameters() if is_motion_head(name)]
+    others = [one for name, one in stage.generator.named_parameters() if not is_motion_head(name)]
+    groups: list[dict[str, Any]] = [{"params": others}]
+    if heads:
+        groups.append({"params": heads, "lr": rates[0] * config.lr_heads})
+    return {
+        # fused: one call for all tensors; in small trainings the plain one spends more on calls than on arithmetic
+        "generator": torch.optim.Adam(groups, lr=rates[0], betas=betas, fused=True),
+        "critics": torch.optim.Adam(stage.critics.parameters(), lr=rates[1], betas=betas, fused=True),
+    }
+
+
+def load_teacher(config: TrainConfig) -> VideoGenerator | None:
+    """The frozen teacher, rebuilt from its own checkpoint.
+
+    Raises:
+        UserError: when it sees other data than the student does.
+    """
+    if config.run.teacher is None:
+        return None
+    saved = checkpoints.load(config.run.teacher, flag="--teacher")
+    for one in dataclasses.fields(config.data):
+        theirs, ours = getattr(saved.config.data, one.name), getattr(config.data, one.name)
+        if theirs != ours:
+            raise UserError(f"--teacher {config.run.teacher} was trained with --{one.name} {theirs}, found {ours}")
+    if saved.config.generator.n_frames_G != config.generator.n_frames_G:
+        raise UserError(f"--teacher {config.run.teacher} needs --n_frames_G {saved.config.generator.n_frames_G}")
+    if saved.config.schedule.no_first_img != config.schedule.no_first_img:
+        raise UserError(
+            f"--teacher {config.run.teacher} was trained with --no_first_img {saved.config.schedule.no_first_img}, "
+            f"found {config.schedule.no_first_img}; train both alike"
+        )
+    teacher = load_generator(saved)
+    if isinstance(teacher, GlobalGenerator):
+        raise UserError(f"--teacher {config.run.teacher} draws single images; expected a video generator")
+    return teacher
+
+
+def python_command(processes: Processes) -> list[str]:
+    """What starts a run of so many processes on one machine, without the program."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes.size)]
+    return ["python", *(torchrun if processes.size > 1 else [])]
+
+
+def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Training, list[str]]:
+    """Build the run of a config, fresh or taken up from its last save.
+
+    Returns:
+        The run, and lines for the log.
+    """
+    device = processes.device(choose_device(config.run.device))
+    config = settle_labels(settle_generator(config))
+    torch.manual_seed(config.run.seed)
+    dataset = build_clips(config.data, config.schedule, root=Path(config.run.dataroot), seed=config.run.seed)
+    widths = dataset.usual_widths()
+    teacher = load_teacher(config)
+    stage, described = build_stage(
+        config,
+        semantic_channels=dataset.encoder.num_channels,
+        teacher=None if teacher is None else made_for_drawing(teacher, device),
+        find_face=dataset.encoder.face,
+    )
+    place(stage, config, device)
+    per_step = clips_per_step(config.schedule, processes)
+    training = Training(
+        config=config,
+        device=device,
+        stage=stage,
+        dataset=dataset,
+        schedule=build_schedule(config.schedule, num_sequences=len(dataset), clips_per_step=per_step),
+        optimizers=build_optimizers(config.schedule, stage),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.run.amp == "fp16"),
+        facts={
+            "semantic_channels": dataset.encoder.num_channels,
+            "subject_widths": widths,
+            "made_of": described,
+            "command": shlex.join([*python_command(processes), *sys.argv]),
+            "clips_per_step": per_step,
+        },
+        learners={"generator": Learner(stage.generator, processes), "critics": Learner(stage.critics, processes)},
+        guard=Guard(max_failures=config.run.guard_max_failures, lr_factor=config.run.guard_lr_factor),
+        processes=processes,
+    )
+    refuse_short_clips(training)
+    refuse_no_foreground(training)
+    refuse_sizes(training)
+    lines = [
+        f"device: {device}" + (f", {processes.size} processes" if processes.size > 1 else ""),
+        *described,
+        *tell_clip_lengths(training),
+    ]
+    lines += begin(training)
+    return training, lines
+
+
+def place(stage: Stage, config: TrainConfig, device: torch.device) -> None:
+    """Bring the networks of a stage to the device, in the layout and the form that the config asks for."""
+    for module in (stage.generator, stage.critics, stage.perceptual, stage.estimator, getattr(stage, "teacher", None)):
+        if isinstance(module, nn.Module):
+            module.to(device)
+            module.to(memory_format=torch.channels_last if config.run.channels_last else torch.contiguous_format)
+    if isinstance(stage, TemporalDistillation) and stage.global_loss is not None:
+        stage.global_loss.to(device)  # its tensors have a dimension too many for channels_last
+    if config.run.sync_bn:
+        stage.generator, stage.critics = synchronised(stage.generator, device), synchronised(stage.critics, device)
+    if config.run.compile:
+        refuse_compile()
+        stage.generator.compile()
+
+
+def begin(training: Training) -> list[str]:
+    """Where a run starts from: its last save, another run's weights, or nothing.
+
+    Returns:
+        Lines for the log.
+
+    Raises:
+        UserError: when there is a save and it is not asked for, or it is another run's.
+    """
+    config, latest = training.config, training.folder / "latest"
+    if config.run.resume and checkpoints.is_save(latest):
+        return [resume(training)]
+    if checkpoints.is_save(latest):
+        raise UserError(f"{latest} exists: add --resume to go on, or give another --name")
+    if config.run.init is None:
+        if config.schedule.begin_as_copy and isinstance(training.stage.generator, CompositeGenerator):
+            training.stage.generator.begin_as_copy()
+        return []
+    lines = [start_from(training, config.run.init)]
+    if config.run.stage == "tkd":
+        lines.append(f"generator: built as the one of {config.run.init}; flags of its architecture are not used")
+    if config.schedule.begin_as_copy:
+        lines.append("--begin_as_copy is not used: the weights come from --init")
+    return lines
+
+
+def resume(training: Training) -> str:
+    """Take up a run where it was saved.
+
+    Returns:
+        What was done, for the log.
+
+    Raises:
+        UserError: when the save is another run's.
+    """
+    latest, described = training.folder / "latest", training.facts["made_of"]
+    if training.processes.is_writer:
+        checkpoints.recover(latest)
+    training.processes.wait()
+    saved = checkpoints.load(latest, flag="--resume")
+    refuse_changes(training.config, saved.config, where=saved.folder)
+    refuse_other_batches(saved, training.facts["clips_per_step"])
+    if saved.facts["made_of"] != described:
+        before, now = (", ".join(facts) for facts in (saved.facts["made_of"], described))
+        raise UserError(f"{saved.folder}: this run was started with {before}; found {now}")
+    training.restore(saved)
+    return f"resumed from {saved.folder} at step {training.step}"
+
+
+def start_from(training: Training, path: str) -> str:
+    """Take over the weights of another run's generator and, where they fit, its critics.
+
+    Returns:
+        What was taken over, for the log.
+    """
+    saved = checkpoints.load(path, flag="--init")
+    weights = saved.weights("generator")
+    if isinstance(training.stage.generator, CoarseToFine) and saved.config.generator.n_scales_spatial == 1:
+        # trained at a smaller size, it is the coarsest of several scales
+        weights = {f"G0.{name}": value for name, value in weights.items()}
+    taken, total = checkpoints.transfer_weights(training.stage.generator, weights)
+    if taken == 0 or (training.config.run.stage == "tkd" and taken < total):
+        raise UserError(f"--init {path}: {taken} of {total} tensors fit this generator; expected the same architecture")
+    said = [f"generator {taken} of {total} tensors"]
+    for name, critic in training.stage.critics.items():
+        if (saved.folder / f"critic_{name}.safetensors").is_file():
+            taken, total = checkpoints.transfer_weights(critic, saved.weights(f"critic_{name}"))
+            said.append(f"critic {name} {taken} of {total}")
+    return f"weights from {path}: " + ", ".join(said)
+
+
+def tell_clip_lengths(training: Training) -> list[str]:
+    """How many sequences are long enough for the first and for the longest clips, in lines for the log."""
+    lengths = {training.clip_frames(step) for step in (0, training.schedule.num_steps - 1)}
+    total = len(training.dataset)
+    return [
+        f"clips of {length} frames: {training.dataset.num_fitting(length)} of {total} sequences are long enough"
+        for length in sorted(lengths)
+    ]

@@ -1,0 +1,101 @@
+"""Has the training collapsed? Losses and gradients are looked at before any weight is touched."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from util.distributed import Processes
+from util.errors import UserError
+
+# half precision halves its scale whenever gradients overflow; below this it is not the scale that is too large
+SMALLEST_SCALE = 2.0**-10
+
+
+class Collapse(Exception):
+    """A loss or a gradient is not finite; no weight was touched. The message names what."""
+
+
+def gradient_norm(parameters: Iterable[Tensor], *, limit: float) -> Tensor:
+    """Norm of all gradients together; they are scaled down to ``limit`` where it is larger.
+
+    Args:
+        parameters: those without a gradient are left out.
+        limit: 0 for none.
+    """
+    # without a limit this multiplies by 1, which changes no bit
+    return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))
+
+
+def refuse_collapse(rows: dict[str, Tensor], norms: dict[str, Tensor], *, processes: Processes) -> None:
+    """Stop unless every loss row and gradient norm is finite, in all processes.
+
+    Args:
+        rows: scalars by name.
+        norms: gradient norms by network.
+        processes: all of them stop when one has to.
+
+    Raises:
+        Collapse: naming what is not finite.
+    """
+    told = rows | {f"gradient of {name}": norm for name, norm in norms.items()}
+    # one number crosses from the device, not one a row
+    finite = torch.isfinite(torch.stack([value.detach().float() for value in told.values()]))
+    if processes.all(bool(finite.all())):
+        return
+    broken = [name for name, holds in zip(told, finite.tolist(), strict=True) if not holds]
+    raise Collapse(", ".join(broken) if broken else "a loss of another process")
+
+
+def refuse_hopeless_scale(scaler: torch.amp.GradScaler) -> None:
+    """Stop when half precision has no scale left at which gradients are finite.
+
+    Raises:
+        Collapse: saying so.
+    """
+    if scaler.is_enabled() and scaler.get_scale() < SMALLEST_SCALE:
+        raise Collapse(f"gradients, even scaled by {scaler.get_scale():g} (--amp fp16)")
+
+
+@dataclass
+class Guard:
+    """How often a run has collapsed, and what it does about it.
+
+    Attributes:
+        max_failures: collapses in a row, without a save between, that end the run (``--guard_max_failures``).
+        lr_factor: what the learning rate is multiplied by at each (``--guard_lr_factor``).
+        failures: collapses since the last save.
+        rollbacks: collapses in all; each makes the run go on with other clips, since the same would end the same.
+        lr_scale: what the learning rate is multiplied by now.
+    """
+
+    max_failures: int
+    lr_factor: float
+    failures: int = 0
+    rollbacks: int = 0
+    lr_scale: float = 1.0
+
+    def state(self) -> dict[str, float]:
+        """What a save keeps."""
+        return {"rollbacks": self.rollbacks, "lr_scale": self.lr_scale}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Take up what a save kept; one of an older version keeps nothing."""
+        self.rollbacks, self.lr_scale = int(state.get("rollbacks", 0)), float(state.get("lr_scale", 1.0))
+
+    def count(self, collapse: Collapse, *, step: int, where: object) -> None:
+        """Note a collapse.
+
+        Raises:
+            UserError: when it is one too many.
+        """
+        self.failures += 1
+        self.rollbacks += 1
+        self.lr_scale *= self.lr_factor
+        if self.failures > self.max_failures:
+            raise UserError(
+                f"{where}: not finite after step {step}: {collapse}; the run collapsed {self.failures} times without a "
+                "save between and the last save is whole: resume from it with a lower --guard_lr_factor, --clip_grad "
+                "or without --amp fp16"
+            )

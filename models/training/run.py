@@ -1,0 +1,264 @@
+"""What is a run of training? What it trains, how far it has come, how it is saved, and what its loop asks of it."""
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips, use_one_thread
+from models.networks.coarse_to_fine import CoarseToFine
+from models.training.batch_norm import measured_anew
+from models.training.distributed import Learner
+from models.training.divergence import Collapse, Guard, gradient_norm, refuse_collapse, refuse_hopeless_scale
+from models.training.schedule import Schedule
+from models.training.stages.base import Episode, Stage
+from options.config import TrainConfig
+from util import checkpoint as checkpoints
+from util.distributed import Processes
+from util.errors import UserError
+
+# draws are counted anew from a multiple of this after a collapse, so that the run goes on with other clips
+DRAWS_PER_ROLLBACK = 2**32
+FIRST_EXTRA_DRAW = 2**50  # draws that no training reaches: clips for other ends than a step
+
+
+@dataclass
+class Training:
+    """A run: what is trained, with what, and how far it has come."""
+
+    config: TrainConfig
+    device: torch.device
+    stage: Stage
+    dataset: VideoClips
+    schedule: Schedule
+    optimizers: dict[str, torch.optim.Adam]
+    scaler: torch.amp.GradScaler
+    facts: dict[str, Any]
+    learners: dict[str, Learner]
+    guard: Guard
+    processes: Processes
+    step: int = 0
+    seconds: float = 0.0  # of training, in all processes that worked on the run
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lives."""
+        return Path(self.config.run.checkpoints_dir) / self.config.run.name
+
+    @property
+    def num_given(self) -> int:
+        """Frames of a clip that are given, not drawn."""
+        return 0 if self.config.run.stage == "first_frame" else self.config.generator.n_frames_G - 1
+
+    def clip_frames(self, step: int) -> int:
+        """Frames of this step's clips, the given ones included; no more than the longest sequence has."""
+        return min(self.schedule.clip_frames_at(step) + self.num_given, self.dataset.max_clip_frames)
+
+    def ready(self, clip: Clip) -> Clip:
+        """A loader's clip as the stages see it: on the device, its semantic frames finished there."""
+        return clip.to(self.device).finished(self.dataset.encoder)
+
+    @property
+    def batches(self) -> range:
+        """Which batches of a step are this process's own, of ``accumulate`` times the number of processes."""
+        count = self.config.schedule.accumulate
+        return range(self.processes.rank * count, (self.processes.rank + 1) * count)
+
+    def prepare(self, clip: Clip, batch: int) -> Episode:
+        """Set out on a clip of this step; what is random in it follows from the seed, the step and ``batch`` alone."""
+        random = torch.Generator().manual_seed(self.config.run.seed * 1_000_003 + self.step)
+        return self.stage.prepare(clip, random, first_item=batch * self.config.schedule.batchSize)
+
+    def forget_gradients(self) -> None:
+        """Before the lessons of the next update."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def gradients_stay_here(self, wanted: bool) -> Iterator[None]:
+        """In the block no gradients are averaged over the processes, if ``wanted``: more are to be added first."""
+        with ExitStack() as stack:
+            for learner in self.learners.values():
+                stack.enter_context(learner.alone(wanted))
+            yield
+
+    @property
+    def time_used(self) -> float:
+        """Share of ``--max_minutes`` that is over; 0 where there is no such limit."""
+        limit = self.config.schedule.max_minutes * 60
+        return self.seconds / limit if limit else 0.0
+
+    def count_seconds(self, seconds: float) -> None:
+        """Add to the time of the training; process 0 keeps it, so that all end at the same step."""
+        self.seconds = self.processes.first(self.seconds + seconds)
+
+    def is_best(self, metric: str, value: float) -> bool:
+        """Whether ``value`` is higher than that of any save before; if so it is remembered with the saves."""
+        best = self.facts.get("best")
+        if best is not None and best["value"] >= value:
+            return False
+        self.facts["best"] = {"metric": metric, "value": value, "step": self.step}
+        return True
+
+    def update(self, rows: dict[str, Tensor]) -> None:
+        """One step of every optimizer down the gradients that are there, or none at all.
+
+        Args:
+            rows: the losses behind the gradients, by name.
+
+        Raises:
+            Collapse: when a loss or a gradient is not finite; no weight was touched.
+        """
+        norms: dict[str, Tensor] = {}
+        for name, optimizer in self.optimizers.items():
+            self.scaler.unscale_(optimizer)
+            parameters = [one for group in optimizer.param_groups for one in group["params"]]
+            norms[name] = gradient_norm(parameters, limit=self.config.schedule.clip_grad)
+        # half precision overflows now and then: the scaler skips that step and halves its scale
+        refuse_collapse(rows, {} if self.scaler.is_enabled() else norms, processes=self.processes)
+        for optimizer in self.optimizers.values():
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        refuse_hopeless_scale(self.scaler)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """What a save keeps, by file name."""
+        return {"generator": self.stage.generator} | {
+            f"critic_{name}": critic for name, critic in self.stage.critics.items()
+        }
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Mixed precision, where it is asked for."""
+        dtype = torch.float16 if self.config.run.amp == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=dtype, enabled=self.config.run.amp != "off")
+
+    def save(self, label: str) -> None:
+        """Write ``checkpoints/<name>/<label>/``; one process writes, the others wait."""
+        self.guard.failures = 0  # it counts those without a save between
+        self.processes.average_buffers(self.networks().values())
+        if self.processes.is_writer:
+            checkpoints.save(
+                self.folder / label,
+                config=self.config,
+                step=self.step,
+                networks=self.networks(),
+                training_state={
+                    "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
+                    "scaler": self.scaler.state_dict(),
+                    "rng": torch.get_rng_state(),
+                    "seconds": self.seconds,
+                    "guard": self.guard.state(),
+                },
+                facts=self.facts,
+            )
+        self.processes.wait()
+
+    def save_beginning(self) -> None:
+        """Save what a run begins with, so that there is always something to go back to."""
+        if self.step == 0 and self.processes.first(float(not checkpoints.is_save(self.folder / "latest"))):
+            self.save("latest")
+
+    def restore(self, saved: checkpoints.Checkpoint) -> None:
+        """Take up the run where ``saved`` left it."""
+        for name, network in self.networks().items():
+            checkpoints.load_weights(network, saved.weights(name), where=saved.folder)
+        state = saved.training_state()
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["rng"])
+        self.guard.restore(state.get("guard", {}))
+        # what an older save does not know yet, this run does
+        self.step, self.facts, self.seconds = saved.step, self.facts | saved.facts, state["seconds"]
+
+    def roll_back(self, collapse: Collapse) -> str:
+        """Go back to the last save after a collapse, and on from there with other clips.
+
+        Returns:
+            What happened, for the log.
+
+        Raises:
+            UserError: when the run collapsed too often.
+        """
+        collapsed_at, guard = self.step, self.guard
+        guard.count(collapse, step=collapsed_at, where=self.folder)
+        after, seconds = guard.state(), self.seconds
+        self.restore(checkpoints.load(self.folder / "latest", flag="--resume"))
+        guard.restore(after)
+        self.seconds = seconds
+        return (
+            f"collapse after step {collapsed_at}, not finite: {collapse}; no weight was touched. Back to the save of "
+            f"step {self.step}, on with other clips and {guard.lr_scale:g} of the learning rate "
+            f"(failure {guard.failures} of at most {guard.max_failures})"
+        )
+
+
+def fix_coarse_scales(training: Training) -> None:
+    """In the first ``--niter_fix_global`` epochs the finest of several spatial scales is trained alone."""
+    if isinstance(training.stage.generator, CoarseToFine):
+        training.stage.generator.fix_coarse(training.schedule.is_coarse_fixed_at(training.step))
+
+
+def recalibrate(training: Training) -> None:
+    """Measure the generator's running statistics anew on ``--recalibrate`` training clips, as it draws at inference.
+
+    Several processes share the clips; each does as many, so that the number is rounded up.
+    """
+    count, stage, step = training.config.schedule.recalibrate, training.stage, training.step
+    if count == 0:
+        return
+    rank, size = training.processes.rank, training.processes.size
+    random = torch.Generator().manual_seed(training.config.run.seed)
+    numbers = range(rank, math.ceil(count / size) * size, size)
+    num_frames = training.clip_frames(max(0, step - 1))
+    requests = [ClipRequest(FIRST_EXTRA_DRAW + number, num_frames) for number in numbers]
+    with torch.no_grad(), measured_anew(stage.generator):
+        for request in requests:
+            with training.autocast():
+                episode = stage.prepare(training.ready(training.dataset[request]), random)
+                episode.fed = episode.drawn  # noise against drift is for training alone
+                for lesson in episode.lessons(training.schedule.frames_per_step_at(step), context=stage.context):
+                    episode.record(stage.rollout(lesson))
+    training.processes.average_buffers([stage.generator])
+
+
+def clip_loader(training: Training) -> DataLoader[Clip]:
+    """Clips of the steps that are still to do; what a step sees depends on the seed and the step alone."""
+    sampler = RequestSampler(
+        first_step=training.step,
+        num_steps=training.schedule.num_steps,
+        batch_size=training.config.schedule.batchSize,
+        clip_frames=training.clip_frames,
+        batches=training.batches,
+        num_batches=training.config.schedule.accumulate * training.processes.size,
+        first_draw=training.guard.rollbacks * DRAWS_PER_ROLLBACK,
+    )
+    workers = training.config.run.nThreads
+    return DataLoader(
+        training.dataset,
+        batch_sampler=sampler,
+        collate_fn=collate_clips,
+        num_workers=workers,
+        worker_init_fn=use_one_thread,
+        persistent_workers=workers > 0,
+        pin_memory=training.device.type == "cuda",
+    )
+
+
+def next_clip(clips: Iterator[Clip]) -> Clip:
+    """The next clip; a mistake of the user that a loading process met is told in its own words.
+
+    Raises:
+        UserError: when a file is broken.
+    """
+    try:
+        return next(clips)
+    except UserError as error:
+        # torch puts the process and its traceback before the message
+        raise UserError(str(error).strip().splitlines()[-1].removeprefix("util.errors.UserError: ")) from None

@@ -1,0 +1,95 @@
+"""What did the critics say in a lesson? Each is asked once; generator and critics learn from the same answers.
+
+A critic that has judged a drawn frame has done most of the work that the generator's gradient and its own need. The
+published programs let it judge every drawn frame twice: once for the generator, once for itself.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.losses.table import CriticOutput, LossTable
+
+
+class Exhibit(NamedTuple):
+    """Something drawn, and the real thing in its place, as a critic sees them.
+
+    Attributes:
+        critic: its name.
+        fake, real: its input, [N, C, H, W].
+        weight: of the generator's rows.
+    """
+
+    critic: str
+    fake: Tensor
+    real: Tensor
+    weight: float = 1.0
+
+
+class Verdict(NamedTuple):
+    """What a critic said of an exhibit.
+
+    Attributes:
+        critic: its name.
+        fake, real: what it said.
+        weight: of the generator's rows.
+    """
+
+    critic: str
+    fake: CriticOutput
+    real: CriticOutput
+    weight: float = 1.0
+
+
+def ask(critics: nn.ModuleDict, exhibits: Iterable[Exhibit]) -> list[Verdict]:
+    """Show every exhibit to its critic; all exhibits of one critic have the same real part, and it is shown once.
+
+    Real and fake are no single batch, though a critic without batch statistics would say the same: the generator's
+    gradient would pass through both halves, and only one of them has any.
+    """
+    of_real: dict[str, CriticOutput] = {}
+    verdicts = []
+    for critic, fake, real, weight in exhibits:
+        if critic not in of_real:
+            of_real[critic] = critics[critic](real)
+        verdicts.append(Verdict(critic, critics[critic](fake), of_real[critic], weight))
+    return verdicts
+
+
+def relayed(rows: LossTable, *, shown: Sequence[Tensor], drawn: Sequence[Tensor]) -> LossTable:
+    """The same rows, whose gradients go on from what the critics were shown to what was drawn.
+
+    Args:
+        rows: of the critics' answers; their graph also leads to the critics' weights, and is kept for those.
+        shown: leaves of that graph.
+        drawn: the tensors of which ``shown`` are copies.
+
+    Returns:
+        Rows of the same values. Their gradients reach ``drawn``, and no weight of a critic.
+    """
+    values = _Relay.apply([value for value, _ in rows.rows.values()], shown, *drawn) if rows.rows else ()
+    weights = {name: weight for name, (_, weight) in rows.rows.items()}
+    return LossTable({name: (value, weights[name]) for name, value in zip(weights, values, strict=True)})
+
+
+class _Relay(torch.autograd.Function):
+    """Ends one graph and begins another: what comes back to the values is sent down theirs, as far as the leaves.
+
+    It happens within the backward pass of the second graph, once for all values, so that the loss scale of half
+    precision, weights of rows and shares of batches are in what is sent down.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: list[Tensor], leaves: Sequence[Tensor], *_: Tensor) -> tuple[Tensor, ...]:
+        """``values`` are in lists so that autograd does not see their graph."""
+        ctx.values, ctx.leaves = values, leaves
+        return tuple(value.clone() for value in values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the leaves, in place of the drawn tensors."""
+        # the critics' own backward pass is still to come
+        found = torch.autograd.grad(ctx.values, ctx.leaves, gradients, retain_graph=True, allow_unused=True)
+        return (None, None, *found)

@@ -1,0 +1,27 @@
+"""How does a single-image generator learn to draw a first frame? Every frame on its own, only images are judged."""
+
+import torch
+
+from data.clips import Clip
+from models.training.rollout import Rollout
+from models.training.stages.base import Episode, Lesson, Stage
+
+
+class FirstFrame(Stage):
+    """Image-to-image training on the clips' frames (vid2vid's single-image generator)."""
+
+    @property
+    def context(self) -> int:
+        """Nothing of the past is needed."""
+        return 0
+
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
+        """All frames are drawn, none is given."""
+        nothing = clip.image[:, :0]
+        return Episode(clip=clip, drawn=nothing, fed=nothing, target=None, estimator=self.estimator)
+
+    def rollout(self, lesson: Lesson, *, backpropagate: int | None = None) -> Rollout:
+        """Draw each frame from its own semantic frame."""
+        batch, frames = lesson.clip.semantic.shape[:2]
+        image = self.generator(lesson.clip.semantic.flatten(0, 1)).unflatten(0, (batch, frames))
+        return Rollout(image=image, raw=image, flow=None, weight=None, index=lesson.clip.index, num_given=0)

@@ -1,0 +1,40 @@
+"""`benchmark.py speed --quick` gives the promised JSON, and counts what is done."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import build_parser
+from benchmarks.speed import PUBLISHED_SHARE
+from util.errors import UserError
+
+
+def measure(path: Path, *more: str) -> dict:
+    arguments = build_parser("").parse_args(["speed", "--quick", "--json", str(path), *more])
+    arguments.run(arguments)
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("name", ["street", "face"])
+def test_every_contestant_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_path: Path) -> None:
+    found = measure(tmp_path / "out.json", "--setting", name, "--rounds", "1", "--runtimes", "folded",
+                    "--fewer_share", "0.2")  # fmt: skip
+    assert {"device", "threads", "settings"} < set(found)
+    (setting,) = found["settings"]
+    assert setting["name"] == name
+    first, student, recipe, ours, fewer = setting["contestants"]
+    assert (first["name"], first["ratio_to_vid2vid"]) == ("vid2vid_every_frame", 1)
+    assert [one["keyframe_share"] for one in (first, student)] == [1, 1]
+    assert recipe["keyframe_share"] == pytest.approx(PUBLISHED_SHARE, abs=0.04)
+    assert (ours["name"], fewer["name"]) == ("ours_folded", "ours_folded_share_0.2")
+    assert fewer["keyframe_share"] < ours["keyframe_share"] <= PUBLISHED_SHARE + 3 / 14
+    for one in setting["contestants"]:
+        assert set(one["ms_per_frame"]) == {"encode", "generator", "interpolation", "write"}
+        assert one["fps"] > 0 and one["generator_gmacs_per_second"] > 0
+    assert first["gmacs_per_frame"] > student["gmacs_per_frame"] > ours["gmacs_per_frame"]
+
+
+def test_impossible_flags_are_refused() -> None:
+    with pytest.raises(UserError, match="--rounds"):
+        measure(Path("never.json"), "--rounds", "0")
