@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.evaluation import Take, record, summarise
+from benchmarks.evaluation import SequenceResult, record, summarise
 from data.build import build_sequences
 from data.sequences import VideoSequence
 from data.sources.subject_size import note_on_sizes
-from data.sources.video import own_video, refuse_other_videos, timing_of
+from data.sources.video import check_video_kind, own_video, timing_of
 from models.build import blank_inputs, build_generator
 from models.inference.live import run_live
-from models.inference.pipeline import Contestant, Opening, choose, make_contestants, noted_widths, play
+from models.inference.pipeline import FirstFrames, Method, choose, make_methods, noted_widths, play
 from options.cli import parse
 from options.config import TestConfig
 from util import checkpoint as checkpoints
@@ -30,7 +30,7 @@ from util.checkpoint import Checkpoint
 from util.count_macs import count_macs
 from util.device import choose_device
 from util.errors import UserError, run_program
-from util.files import folder_beside, write_json
+from util.files import atomic_directory, write_json
 from util.media.pictures import to_uint8
 from util.media.video import VideoWriter, write_video
 from util.report.page import PageVideo, Section, write_page
@@ -45,17 +45,17 @@ LABELS = {
 MOST_FRAMES_OF_MEAN = 1000  # evenly spaced; a mean needs no more
 
 
-def perform(
-    contestants: list[Contestant], sequence: VideoSequence, opening: Opening, config: TestConfig, folder: Path
-) -> dict[str, Take]:
-    """All contestants' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
+def evaluate(
+    methods: list[Method], sequence: VideoSequence, opening: FirstFrames, config: TestConfig, folder: Path
+) -> dict[str, SequenceResult]:
+    """All methods' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
     frames = opening.frames(sequence)
-    for one in contestants:
+    for one in methods:
         one.engine.warm_up(sequence.semantic(0))
-    keys = {one.name: choose(sequence, one, len(frames)) for one in contestants}
-    takes: dict[str, Take] = {}
+    keys = {one.name: choose(sequence, one, len(frames)) for one in methods}
+    takes: dict[str, SequenceResult] = {}
     for run in range(config.timing_runs):
-        for one in contestants:
+        for one in methods:
             made = play(one, sequence, keys[one.name], frames)
             if run == 0:
                 takes[one.name] = record(
@@ -91,9 +91,9 @@ def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
     return total / len(places)
 
 
-def perform_baselines(
+def evaluate_baselines(
     sequence: VideoSequence, opening: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
-) -> dict[str, Take]:
+) -> dict[str, SequenceResult]:
     """Takes of the two baselines that know nothing but the opening, or the training video."""
 
     def repeat(frame: Tensor) -> Iterator[Tensor]:
@@ -117,7 +117,7 @@ def perform_baselines(
 
 def macs_per_call(saved: Checkpoint, size: tuple[int, int]) -> int:
     """Exact multiply-accumulates of one drawn frame, counted on the meta device."""
-    config, channels = saved.config.generator, saved.facts["semantic_channels"]
+    config, channels = saved.config.generator, saved.metadata["semantic_channels"]
     with torch.device("meta"):
         generator = build_generator(config, semantic_channels=channels)
         inputs, keywords = blank_inputs(config, semantic_channels=channels, size=size)
@@ -139,7 +139,9 @@ def write_references(sequence: VideoSequence, folder: Path) -> list[PageVideo]:
     return videos
 
 
-def make_section(sequence: VideoSequence, takes: dict[str, Take], references: list[PageVideo], folder: Path) -> Section:
+def make_section(
+    sequence: VideoSequence, takes: dict[str, SequenceResult], references: list[PageVideo], folder: Path
+) -> Section:
     """A sequence's part of the page."""
     shown = [name for name in ("teacher", "student_all", "fast") if name in takes]
     return Section(
@@ -164,12 +166,12 @@ def lineage(path: str | None, *, seen: set[str]) -> list[str]:
         saved = checkpoints.load(path, flag="checkpoint")
     except UserError:
         return []
-    command = saved.facts.get("command")
+    command = saved.metadata.get("command")
     before = [*lineage(saved.config.run.teacher, seen=seen), *lineage(saved.config.run.init, seen=seen)]
     return before if command is None or command in before else [*before, command]
 
 
-def summary_table(contestants: dict[str, dict[str, float]]) -> list[dict[str, object]]:
+def summary_table(methods: dict[str, dict[str, float]]) -> list[dict[str, object]]:
     """The numbers with readable column names."""
     columns = {
         "psnr": "PSNR (dB)", "ssim": "SSIM", "fps": "frames / s", "gmacs_per_frame": "GMACs / frame",
@@ -177,7 +179,7 @@ def summary_table(contestants: dict[str, dict[str, float]]) -> list[dict[str, ob
     }  # fmt: skip
     return [
         {"contestant": LABELS[name]} | {title: numbers.get(key) for key, title in columns.items()}
-        for name, numbers in contestants.items()
+        for name, numbers in methods.items()
     ]
 
 
@@ -189,8 +191,8 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
     """
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
-    contestants = make_contestants(config, device)
-    saved = contestants[0].saved
+    methods = make_methods(config, device)
+    saved = methods[0].saved
     sequences = build_sequences(
         saved.config.data,
         root=Path(config.dataroot),
@@ -200,19 +202,19 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
     )[: config.how_many or None]
     if note := note_on_sizes(sequences, noted_widths(saved)):
         print(note)
-    opening = Opening(config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device)
+    opening = FirstFrames(config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device)
     mean_frame = mean_training_frame(config, saved) if config.baselines else None
-    takes: dict[str, list[Take]] = {}
+    takes: dict[str, list[SequenceResult]] = {}
     sections: list[Section] = []
     for sequence in sequences:
-        made = perform(contestants, sequence, opening, config, folder)
+        made = evaluate(methods, sequence, opening, config, folder)
         if mean_frame is not None:
-            made |= perform_baselines(sequence, opening.frames(sequence), mean_frame, config, folder)
+            made |= evaluate_baselines(sequence, opening.frames(sequence), mean_frame, config, folder)
         sections.append(make_section(sequence, made, write_references(sequence, folder), folder))
         for name, take in made.items():
             takes.setdefault(name, []).append(take)
     write_json(folder / "metrics.json", {name: [vars(take) for take in all_of] for name, all_of in takes.items()})
-    macs = {one.name: macs_per_call(one.saved, sequences[0].size) for one in contestants}
+    macs = {one.name: macs_per_call(one.saved, sequences[0].size) for one in methods}
     order = [name for name in LABELS if name in takes]
     seen: set[str] = set()
     commands = [
@@ -269,7 +271,7 @@ def run(config: TestConfig) -> Path:
         Their folder.
     """
     folder = Path(config.output) if config.output is not None else default_output(config)
-    with folder_beside(folder, sign="summary.json") as scratch:
+    with atomic_directory(folder, sign="summary.json") as scratch:
         summary = run_test(config, scratch)
     print(json.dumps(summary["contestants"], indent=2))
     print(f"page: {folder / 'index.html'}")
@@ -287,19 +289,19 @@ def run_video(config: TestConfig) -> Path:
     if output.resolve() == source.resolve():
         raise UserError(f"--output {output}: expected another file than --video; choose another name")
     saved = checkpoints.load(config.checkpoint, flag="--checkpoint")
-    refuse_other_videos(source, saved.config.data)  # before networks are made
+    check_video_kind(source, saved.config.data)  # before networks are made
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
-    contestant = make_contestants(config, device)[0]
+    method = make_methods(config, device)[0]
     data, count = saved.config.data, saved.config.generator.n_frames_G - 1
     sequence, note = own_video(source, data, usual=noted_widths(saved))
-    opening = Opening(config, data=data, count=count, device=device).frames(sequence)
-    contestant.engine.warm_up(sequence.semantic(0))
+    opening = FirstFrames(config, data=data, count=count, device=device).frames(sequence)
+    method.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()
-    keys = [] if contestant.lookahead else choose(sequence, contestant, len(opening))
+    keys = [] if method.lookahead else choose(sequence, method, len(opening))
     rate, timing = sequence.frames_per_second, timing_of(source)
     with VideoWriter(output, frames_per_second=rate, timing=timing, sound_from=source) as video:
-        made = play(contestant, sequence, keys, opening, overlapped=True)
+        made = play(method, sequence, keys, opening, overlapped=True)
         for frame in tqdm(made, desc=source.name, total=sequence.num_frames, unit="frame"):
             video.write(to_uint8(frame))
     seconds = time.perf_counter() - start
@@ -308,7 +310,7 @@ def run_video(config: TestConfig) -> Path:
     print(note or f"{source}: taken as it is")
     print(
         f"{video.num_frames} frames of {width} x {height} at {rate:.4g} per second, {times}; "
-        f"{contestant.engine.stopwatch.generator_calls} drawn, {len(opening)} given; sound: "
+        f"{method.engine.stopwatch.generator_calls} drawn, {len(opening)} given; sound: "
         f"{video.sound.description if video.sound else 'none'}; {video.num_frames / seconds:.1f} frames/s"
     )
     print(f"video: {output}")

@@ -11,15 +11,15 @@ from data.clips import Clip
 from data.kinds.base import Encoder
 from models.losses.table import LossTable
 from models.training.assembly import assemble
-from models.training.divergence import Collapse
+from models.training.divergence import NonFiniteError
 from models.training.memory_plan import print_plan
 from models.training.rollout import Rollout
 from models.training.run import Training, clip_loader, fix_coarse_scales, next_clip, recalibrate
-from models.training.stages.base import Lesson
+from models.training.stages.base import Chunk
 from models.training.validation import METRIC, Validation
 from options.cli import parse
 from options.config import TrainConfig
-from util.distributed import ALONE, Processes, joined
+from util.distributed import SINGLE_PROCESS, DistributedContext, joined
 from util.errors import run_program
 from util.media.pictures import to_uint8
 from util.report.training_log import TrainingLog
@@ -36,65 +36,67 @@ def set_learning_rate(training: Training) -> float:
     return factor
 
 
-def learn(training: Training, lesson: Lesson, *, share: float) -> tuple[Rollout, dict[str, Tensor]]:
-    """Add a lesson's gradients to those of the generator and of the critics; no weight changes.
+def learn(training: Training, chunk: Chunk, *, share: float) -> tuple[Rollout, dict[str, Tensor]]:
+    """Add a chunk's gradients to those of the generator and of the discriminators; no weight changes.
 
     Args:
         training: the run.
-        lesson: what to draw.
-        share: of this lesson in the update.
+        chunk: what to draw.
+        share: of this chunk in the update.
 
     Returns:
         What was drawn, and the losses by name.
     """
-    stage, learners = training.stage, training.learners
+    stage, distributed_losses = training.stage, training.distributed_losses
 
     def drawn() -> tuple[LossTable, Rollout]:
         backpropagate = training.schedule.frames_backpropagate_at(training.step)
-        rollout = stage.rollout(lesson, backpropagate=backpropagate)
-        return stage.generator_losses(lesson, rollout), rollout
+        rollout = stage.rollout(chunk, backpropagate=backpropagate)
+        return stage.generator_losses(chunk, rollout), rollout
 
     with training.autocast():
-        rows, rollout = learners["generator"].loss(drawn)
+        rows, rollout = distributed_losses["generator"].loss(drawn)
     training.scaler.scale(rows.total() * share).backward()
     with training.autocast():
-        verdicts = learners["critics"].loss(lambda: stage.critic_losses(lesson, rollout))
-    # nothing is done with the gradient of the drawn frames that the critics looked at
-    training.scaler.scale(verdicts.total() * share).backward(inputs=list(stage.critics.parameters()))
-    return rollout, rows.detached() | verdicts.detached()
+        discriminator_outputs = distributed_losses["critics"].loss(lambda: stage.discriminator_losses(chunk, rollout))
+    # nothing is done with the gradient of the drawn frames that the discriminators looked at
+    training.scaler.scale(discriminator_outputs.total() * share).backward(
+        inputs=list(stage.discriminators.parameters())
+    )
+    return rollout, rows.detached() | discriminator_outputs.detached()
 
 
-def train_on(training: Training, clips: list[Clip], log: TrainingLog) -> tuple[Lesson, Rollout]:
-    """One step: clips roll side by side, lesson by lesson; each lesson updates the generator and the critics.
+def train_on(training: Training, clips: list[Clip], log: TrainingLog) -> tuple[Chunk, Rollout]:
+    """One step: clips roll side by side, chunk by chunk; each chunk updates the generator and the discriminators.
 
     Returns:
-        The last lesson and what was drawn, for pictures.
+        The last chunk and what was drawn, for pictures.
 
     Raises:
         Collapse: when a loss or a gradient is not finite.
     """
     schedule, step = training.schedule, training.step
     with training.autocast():
-        episodes = [training.prepare(clip, batch) for clip, batch in zip(clips, training.batches, strict=True)]
+        chunked_clips = [training.prepare(clip, batch) for clip, batch in zip(clips, training.batches, strict=True)]
     num_frames, context = schedule.frames_per_step_at(step), training.stage.context
-    for lessons in zip(*(one.lessons(num_frames, context=context) for one in episodes), strict=True):
-        training.forget_gradients()
+    for chunks in zip(*(one.chunks(num_frames, context=context) for one in chunked_clips), strict=True):
+        training.zero_grad()
         rows: dict[str, Tensor] = {}
-        for number, (episode, lesson) in enumerate(zip(episodes, lessons, strict=True)):
-            with training.gradients_stay_here(number < len(episodes) - 1):
-                rollout, losses = learn(training, lesson, share=1 / len(episodes))
-            episode.record(rollout)
+        for number, (chunked_clip, chunk) in enumerate(zip(chunked_clips, chunks, strict=True)):
+            with training.no_sync(number < len(chunked_clips) - 1):
+                rollout, losses = learn(training, chunk, share=1 / len(chunked_clips))
+            chunked_clip.record(rollout)
             log.count(losses)
             rows |= {f"{name} of batch {number}": value for name, value in losses.items()}
         training.update(rows)
-    return lesson, rollout
+    return chunk, rollout
 
 
-def draw_picture(lesson: Lesson, rollout: Rollout, *, encoder: Encoder) -> np.ndarray:
+def draw_picture(chunk: Chunk, rollout: Rollout, *, encoder: Encoder) -> np.ndarray:
     """Semantics, drawn, raw and real frame of the last time of a clip, side by side, uint8 [H, W, 3]."""
-    frames: list[Tensor] = [rollout.generated[0, -1], rollout.raw[0, -1], lesson.real[0, -1]]
+    frames: list[Tensor] = [rollout.generated[0, -1], rollout.raw[0, -1], chunk.real[0, -1]]
     return np.concatenate(
-        [encoder.picture(lesson.clip.semantic[0, -1]), *(to_uint8(frame.detach()) for frame in frames)], axis=1
+        [encoder.picture(chunk.clip.semantic[0, -1]), *(to_uint8(frame.detach()) for frame in frames)], axis=1
     )
 
 
@@ -122,7 +124,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
     run = training.config.run
     steps_per_epoch = training.schedule.steps_per_epoch
     training.stage.generator.train()
-    training.stage.critics.train()
+    training.stage.discriminators.train()
     loader = iter(clip_loader(training))
     while training.step < training.schedule.num_steps and not is_late(training):
         started = time.monotonic()
@@ -130,7 +132,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         fix_coarse_scales(training)
         clips = next_clips(training, loader)
         training.save_beginning()
-        lesson, rollout = train_on(training, clips, log)
+        chunk, rollout = train_on(training, clips, log)
         training.step += 1
         training.count_seconds(time.monotonic() - started)
         log.advance()
@@ -146,7 +148,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         if saves or keeps or validates or is_due(run.print_freq, training.step):
             log.report(training.step, **told)
         if is_last or is_due(run.display_freq, training.step):
-            log.picture(training.step, draw_picture(lesson, rollout, encoder=training.dataset.encoder))
+            log.picture(training.step, draw_picture(chunk, rollout, encoder=training.dataset.encoder))
         if validates and training.is_best(METRIC, told[METRIC]):
             training.save("best")
             log.say(f"best so far: {METRIC} {told[METRIC]:.2f} dB on '{run.val_phase}' at step {training.step}")
@@ -156,7 +158,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
             training.save("latest")
 
 
-def run(config: TrainConfig, *, processes: Processes = ALONE) -> Training:
+def run(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) -> Training:
     """Do a whole run, or what is left of it.
 
     Returns:
@@ -176,7 +178,7 @@ def run(config: TrainConfig, *, processes: Processes = ALONE) -> Training:
             try:
                 train(training, log, validation)
                 has_ended = True
-            except Collapse as collapse:
+            except NonFiniteError as collapse:
                 lines = [training.roll_back(collapse)]
     why = f", stopped by --max_minutes {config.schedule.max_minutes:g}" if is_late(training) else ""
     log.say(f"checkpoint: {training.folder / 'latest'} (step {training.step} of {num_steps}{why})")

@@ -1,4 +1,4 @@
-"""What do contestants make of the same clips, at what cost and how fast, and how good is it?
+"""What do methods make of the same clips, at what cost and how fast, and how good is it?
 
 ``table`` and ``ablation`` differ in whom they compare; all that follows is here.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import macs
-from benchmarks.evaluation import Take, summarise
+from benchmarks.evaluation import SequenceResult, summarise
 from benchmarks.exact_motion import write_exact_flows
 from benchmarks.metrics.build import METRICS, Sources, add_weight_flags, make_metric
 from benchmarks.metrics.manifest import Result
@@ -23,9 +23,9 @@ from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos,
 from benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
 from data.sequences import VideoSequence
 from data.storage.picture_files import write_picture
-from models.inference.pipeline import Contestant, Opening, make_contestants
+from models.inference.pipeline import FirstFrames, Method, make_methods
 from options.config import GeneratorConfig, Interpolation, Keyframes, TestConfig
-from test import perform, write_references
+from test import evaluate, write_references
 from util.device import choose_device
 from util.errors import UserError
 from util.media.pictures import to_uint8
@@ -37,7 +37,7 @@ NOT_ZERO_OF_REAL = {
     "warping_error": "less than that is smoother than life, not better",
     "flow_epe": "that much is the error of the estimated flow",
 }
-# their files are looked for in a folder a contestant
+# their files are looked for in a folder a method
 POSE_METRICS = ("pose_error", "keypoint_error")
 
 
@@ -66,8 +66,8 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What was found of one contestant.
+class MethodResult:
+    """What was found of one method.
 
     Attributes:
         entry: who it is.
@@ -85,7 +85,7 @@ class Standing:
     ms: float
     training_seed: int
     results: list[Result] = field(default_factory=list)
-    takes: list[Take] = field(default_factory=list)
+    takes: list[SequenceResult] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Comparison:
         protocol: which clips.
         device: where it was timed, in words.
         frames_per_second: at which the clips play.
-        standings: one a contestant.
+        standings: one a method.
         not_measured: metrics that could not be had, and why.
         of_real_frames: figures of the real videos themselves, of metrics for which they are not 0.
     """
@@ -106,18 +106,18 @@ class Comparison:
     protocol: Protocol
     device: str
     frames_per_second: float
-    standings: list[Standing]
+    standings: list[MethodResult]
     not_measured: dict[str, str]
     of_real_frames: dict[str, float]
 
     @property
     def results(self) -> dict[str, Sequence[Result]]:
-        """Figures by contestant."""
+        """Figures by method."""
         return {one.entry.label: one.results for one in self.standings}
 
 
 def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> None:
-    """The flags that say on what and how contestants are judged."""
+    """The flags that say on what and how methods are judged."""
     add = parser.add_argument
     add("--dataroot", metavar="DIR", help="folder of the dataset")
     add("--phase", default="test", help="its part (default: %(default)s)")
@@ -171,38 +171,38 @@ def metric_names(asked: str | None, *, task: str) -> list[str]:
 
 
 def compare(entries: Sequence[Entry], arguments: argparse.Namespace, folder: Path) -> Comparison:
-    """Let all contestants make all clips, and judge what they made.
+    """Let all methods make all clips, and judge what they made.
 
     Args:
         entries: who takes part; labels differ.
         arguments: what ``add_common_flags`` parsed.
-        folder: gets ``frames/<contestant>/<clip>/*.png`` and ``<clip>.mp4``, with the real frames as one more
-            contestant, and a video of the semantics.
+        folder: gets ``frames/<method>/<clip>/*.png`` and ``<clip>.mp4``, with the real frames as one more
+            method, and a video of the semantics.
 
     Raises:
         UserError: a checkpoint or the dataset is broken, or they do not fit together.
     """
     device = choose_device(arguments.device)
-    contestants = [make_contestant(entry, device) for entry in entries]
-    data = contestants[0].saved.config.data
-    for entry, one in zip(entries, contestants, strict=True):
+    methods = [make_method(entry, device) for entry in entries]
+    data = methods[0].saved.config.data
+    for entry, one in zip(entries, methods, strict=True):
         if one.saved.config.data != data:
             raise UserError(
                 f"{entry.checkpoint} encodes its data in another way than {entries[0].checkpoint}; train both alike"
             )
     root = Path(arguments.dataroot)
-    protocol = choose_protocol(arguments, contestants[0])
+    protocol = choose_protocol(arguments, methods[0])
     clips = list(cut_clips(protocol, data, root=root))
-    takes = run_clips(contestants, clips, arguments, num_given=protocol.num_given, folder=folder / "frames")
-    rules = Rules(clip_length=protocol.window, seed=protocol.seed, crop=crop_in_words(contestants[0]))
+    takes = run_clips(methods, clips, arguments, num_given=protocol.num_given, folder=folder / "frames")
+    rules = Rules(clip_length=protocol.window, seed=protocol.seed, crop=crop_in_words(methods[0]))
     flows = write_exact_flows(protocol, clips, root=root, folder=folder / "flows")
-    judge = Judge(arguments, task=data.dataset_mode, flows=flows, device=device)
+    judge = Evaluator(arguments, task=data.dataset_mode, flows=flows, device=device)
     real = pair_videos(find_videos(folder / "frames" / "real"), clips, num_given=protocol.num_given)
     standings = []
-    for entry, one in zip(entries, contestants, strict=True):
+    for entry, one in zip(entries, methods, strict=True):
         fakes = find_videos(folder / "frames" / one.name)
         pairs = pair_videos(fakes, clips, num_given=protocol.num_given)
-        results = judge.results(pairs, rules, contestant=one.name, clip_length=protocol.clip_length)
+        results = judge.results(pairs, rules, method=one.name, clip_length=protocol.clip_length)
         standings.append(make_standing(entry, one, takes[one.name], results, size=clips[0].size))
     return Comparison(
         data.dataset_mode,
@@ -215,7 +215,7 @@ def compare(entries: Sequence[Entry], arguments: argparse.Namespace, folder: Pat
     )
 
 
-def make_contestant(entry: Entry, device: torch.device) -> Contestant:
+def make_method(entry: Entry, device: torch.device) -> Method:
     """As ``test.py`` makes it."""
     config = TestConfig(
         checkpoint=entry.checkpoint,
@@ -223,15 +223,15 @@ def make_contestant(entry: Entry, device: torch.device) -> Contestant:
         keyframe_share=entry.share,
         interpolation=entry.interpolation,
     )
-    return replace(make_contestants(config, device)[0], name=entry.folder)
+    return replace(make_methods(config, device)[0], name=entry.folder)
 
 
-def choose_protocol(arguments: argparse.Namespace, contestant: Contestant) -> Protocol:
+def choose_protocol(arguments: argparse.Namespace, method: Method) -> Protocol:
     """The one of ``--protocol``, or a new one."""
     if arguments.protocol is not None:
         return read_protocol(arguments.protocol)
     return make_protocol(
-        contestant.saved.config.data,
+        method.saved.config.data,
         root=Path(arguments.dataroot),
         phase=arguments.phase,
         clip_length=arguments.clip_length,
@@ -242,30 +242,30 @@ def choose_protocol(arguments: argparse.Namespace, contestant: Contestant) -> Pr
 
 
 def run_clips(
-    contestants: list[Contestant],
+    methods: list[Method],
     clips: Sequence[VideoSequence],
     arguments: argparse.Namespace,
     *,
     num_given: int,
     folder: Path,
-) -> dict[str, list[Take]]:
-    """Takes by contestant, one a clip; all contestants make a clip before the next one is begun."""
+) -> dict[str, list[SequenceResult]]:
+    """Takes by method, one a clip; all methods make a clip before the next one is begun."""
     config = TestConfig(checkpoint="-", dataroot=arguments.dataroot, timing_runs=arguments.timing_runs)
-    data, device = contestants[0].saved.config.data, contestants[0].engine.device
-    opening = Opening(config, data=data, count=num_given, device=device)
-    takes: dict[str, list[Take]] = {}
+    data, device = methods[0].saved.config.data, methods[0].engine.device
+    opening = FirstFrames(config, data=data, count=num_given, device=device)
+    takes: dict[str, list[SequenceResult]] = {}
     for clip in clips:
         for number in range(clip.num_frames):
             real = clip.image(number)
             assert real is not None  # the protocol takes no clip without
             write_picture(folder / "real" / clip.name / f"{clip.frame_name(number)}.png", to_uint8(real))
         write_references(clip, folder)
-        for name, take in perform(contestants, clip, opening, config, folder).items():
+        for name, take in evaluate(methods, clip, opening, config, folder).items():
             takes.setdefault(name, []).append(take)
     return takes
 
 
-class Judge:
+class Evaluator:
     """The metrics that can be had; what they need is loaded once."""
 
     def __init__(self, arguments: argparse.Namespace, *, task: str, flows: Path | None, device: torch.device) -> None:
@@ -306,9 +306,9 @@ class Judge:
         found = {one.name: one.measure(real, rules).value for one in self.metrics if one.name in NOT_ZERO_OF_REAL}
         return {name: value for name, value in found.items() if value is not None}
 
-    def results(self, pairs: list[Pair], rules: Rules, *, contestant: str, clip_length: int) -> list[Result]:
+    def results(self, pairs: list[Pair], rules: Rules, *, method: str, clip_length: int) -> list[Result]:
         """A figure a metric; those that look at whole clips do so, whatever the window of the bootstrap."""
-        poses = None if self.sources.poses is None else self.sources.poses / contestant
+        poses = None if self.sources.poses is None else self.sources.poses / method
         own = (self._metric(name, replace(self.sources, poses=poses)) for name in self.names)
         found = []
         for metric in [*self.metrics, *(metric for metric in own if metric is not None)]:
@@ -318,22 +318,22 @@ class Judge:
 
 
 def make_standing(
-    entry: Entry, contestant: Contestant, takes: list[Take], results: list[Result], *, size: tuple[int, int]
-) -> Standing:
+    entry: Entry, method: Method, takes: list[SequenceResult], results: list[Result], *, size: tuple[int, int]
+) -> MethodResult:
     """Costs and speed over all clips."""
-    saved = contestant.saved
+    saved = method.saved
     share = summarise(takes, macs_per_call=0)["keyframe_share"]
     seconds = statistics.median([sum(run) for run in zip(*(take.seconds for take in takes), strict=True)])
     num_made = sum(take.num_made for take in takes)
     cost = macs.make_row(
         saved.config.data.dataset_mode,
         entry.label,
-        frame_cost(saved.config.generator, saved.facts["semantic_channels"], size),
+        frame_cost(saved.config.generator, saved.metadata["semantic_channels"], size),
         share=share,
         interpolation=entry.interpolation,
         published=None,
     )
-    return Standing(
+    return MethodResult(
         entry=entry,
         cost=cost,
         fps=round(num_made / seconds, 4),
@@ -346,13 +346,13 @@ def make_standing(
 
 @functools.lru_cache(maxsize=32)
 def frame_cost(config: GeneratorConfig, semantic_channels: int, size: tuple[int, int]) -> macs.Cost:
-    """What a drawn frame costs; several contestants share a checkpoint, so it is kept."""
+    """What a drawn frame costs; several methods share a checkpoint, so it is kept."""
     return macs.measure(config, semantic_channels=semantic_channels, size=size)
 
 
-def crop_in_words(contestant: Contestant) -> str:
+def crop_in_words(method: Method) -> str:
     """How frames were cut from their videos, for manifests."""
-    data = contestant.saved.config.data
+    data = method.saved.config.data
     return f"{data.dataset_mode}, {data.resize_or_crop}, loadSize {data.loadSize}, fineSize {data.fineSize}, by clip"
 
 

@@ -1,4 +1,4 @@
-"""How good, how fast and how cheap were a contestant's frames?"""
+"""How good, how fast and how cheap were a method's frames?"""
 
 import statistics
 from collections.abc import Iterable, Iterator
@@ -15,8 +15,8 @@ from util.media.video import VideoWriter
 
 
 @dataclass
-class Take:
-    """What one contestant made of one sequence.
+class SequenceResult:
+    """What one method made of one sequence.
 
     Attributes:
         sequence: its name.
@@ -51,8 +51,8 @@ def record(
     key_frames: list[int],
     folder: Path,
     image_format: str,
-) -> Take:
-    """Write a contestant's frames as pictures and as a video, and compare them with the real ones.
+) -> SequenceResult:
+    """Write a method's frames as pictures and as a video, and compare them with the real ones.
 
     Args:
         frames: [3, H, W] in [-1, 1], as many as the sequence has.
@@ -65,7 +65,7 @@ def record(
     Raises:
         RuntimeError: when there are not as many frames as the sequence has.
     """
-    take = Take(sequence.name, [], [], key_frames, num_given)
+    take = SequenceResult(sequence.name, [], [], key_frames, num_given)
     with VideoWriter(folder / f"{sequence.name}.mp4", frames_per_second=sequence.frames_per_second) as video:
         for number, frame in enumerate(frames):
             pixels = to_uint8(frame)
@@ -85,8 +85,8 @@ def mean(values: Iterator[float | None] | list[float | None]) -> float | None:
     return statistics.fmean(there) if there else None
 
 
-def summarise(takes: list[Take], *, macs_per_call: int | None) -> dict[str, float]:
-    """One contestant's numbers over all sequences; what does not apply is absent.
+def summarise(takes: list[SequenceResult], *, macs_per_call: int | None) -> dict[str, float]:
+    """One method's numbers over all sequences; what does not apply is absent.
 
     Args:
         takes: one a sequence.

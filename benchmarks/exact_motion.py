@@ -10,7 +10,7 @@ from benchmarks.protocol import Protocol
 from data.samples.street import read_motion
 from data.sequences import VideoSequence
 from data.transforms import Placement, cut
-from util.files import written_beside
+from util.files import atomic_write
 
 
 def write_exact_flows(protocol: Protocol, clips: Sequence[VideoSequence], *, root: Path, folder: Path) -> Path | None:
@@ -35,7 +35,7 @@ def write_exact_flows(protocol: Protocol, clips: Sequence[VideoSequence], *, roo
         for number in range(1, clip.num_frames):
             motion = read_motion(source / told.sequence / f"{clip.frame_name(number)}.npz")
             flow = placed_flow(motion["backward"], unknown=motion["appeared"], placement=clip.placement)
-            with written_beside(folder / clip.name / f"{number:05d}.npy") as scratch, scratch.open("wb") as file:
+            with atomic_write(folder / clip.name / f"{number:05d}.npy") as scratch, scratch.open("wb") as file:
                 np.save(file, flow)
     return folder
 

@@ -1,8 +1,8 @@
 """What does motion compensation make of frames that a student drew? A part of ``benchmark.py motion``.
 
-The student draws the key-frames of its dataset; each contestant fills the rest. Compared are the filled frames, with
+The student draws the key-frames of its dataset; each method fills the rest. Compared are the filled frames, with
 the true ones, and with those that the same student draws when it draws every frame. A student that draws a key-frame
-also says how it moved since the key-frame before: two contestants take that in place of the image flow.
+also says how it moved since the key-frame before: two methods take that in place of the image flow.
 """
 
 import statistics
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.footage import SAMPLES, WINDOW
-from benchmarks.motion_contestants import recover
+from benchmarks.motion_methods import recover
 from data.build import build_encoder, build_sequences
 from data.sequences import VideoSequence
 from models.build import load_generator
@@ -40,16 +40,16 @@ GUIDED_STUDENT_FLOW = "guided, the student's flow"
 
 @dataclass
 class GeneratedRow:
-    """What a contestant made of a student's key-frames; means over the frames that were not drawn.
+    """What a method made of a student's key-frames; means over the frames that were not drawn.
 
     Attributes:
-        student, contestant: who.
+        student, method: who.
         psnr, ssim: against the true frames; dB, and of luma.
         psnr_every_frame: against those of the student that draws every frame, dB.
     """
 
     student: str
-    contestant: str
+    method: str
     psnr: float
     ssim: float
     psnr_every_frame: float
@@ -114,7 +114,7 @@ def compare_generated(folder: str, arguments: Namespace, *, most_windows: int) -
 def _compare(
     sequence: VideoSequence, engine: Synthesizer, listener: Listener, *, kind: str, num_frames: int
 ) -> dict[str, list[tuple[float, float, float]]]:
-    """For every contestant the scores of every frame that was not drawn."""
+    """For every method the scores of every frame that was not drawn."""
     images = [sequence.image(number) for number in range(num_frames)]
     true = [image for image in images if image is not None]
     if len(true) < num_frames:
@@ -180,8 +180,7 @@ def always(flow: Tensor) -> FlowBothWays:
 def generated_text(rows: Sequence[GeneratedRow]) -> str:
     """A table, as Markdown."""
     lines = [
-        [row.student, row.contestant, f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.psnr_every_frame:.2f}"]
-        for row in rows
+        [row.student, row.method, f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.psnr_every_frame:.2f}"] for row in rows
     ]
     header = ["student", "between its frames", "dB to true frames", "SSIM", "dB to every frame drawn"]
     return f"between generated key-frames, share {SHARE}\n\n{text_table(header, lines)}"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.footage import Footage, as_tensor
-from benchmarks.motion_contestants import GUIDED, PUBLISHED, guided_name, recover
+from benchmarks.motion_methods import GUIDED, PUBLISHED, guided_name, recover
 from models.keyframes.offline import LiveKeyframes, choose_keyframes, thumbnail
 from util.image_quality import psnr
 from util.report.tables import text_table

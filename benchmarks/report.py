@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants import NOT_ZERO_OF_REAL, Comparison, Standing
+from benchmarks.methods import NOT_ZERO_OF_REAL, Comparison, MethodResult
 from benchmarks.metrics.manifest import Result, table_warnings
 from benchmarks.metrics.table import FORMAT
 from benchmarks.protocol import write_protocol
@@ -111,7 +111,7 @@ def command_line() -> str:
     return shlex.join(["python", *sys.argv])
 
 
-def metrics_of(standings: Sequence[Standing]) -> dict[str, str]:
+def metrics_of(standings: Sequence[MethodResult]) -> dict[str, str]:
     """By name of the metric, its heading with the direction that is better."""
     return {
         result.manifest.metric: f"{result.manifest.metric} {'↑' if result.better == 'higher' else '↓'}"
@@ -120,8 +120,8 @@ def metrics_of(standings: Sequence[Standing]) -> dict[str, str]:
     }
 
 
-def standings_table(standings: Sequence[Standing]) -> str:
-    """Our contestants: costs, speed, quality with intervals."""
+def standings_table(standings: Sequence[MethodResult]) -> str:
+    """Our methods: costs, speed, quality with intervals."""
     metrics = metrics_of(standings)
     rows = []
     for one in standings:
@@ -130,7 +130,7 @@ def standings_table(standings: Sequence[Standing]) -> str:
     return text_table(["contestant", *COSTS, *metrics.values()], rows)
 
 
-def cost_cells(one: Standing) -> list[str]:
+def cost_cells(one: MethodResult) -> list[str]:
     """One cell for each of ``COSTS``."""
     motion = "?" if one.cost.motion_gmacs is None else f"{one.cost.motion_gmacs:.3g}"
     return [
@@ -139,7 +139,7 @@ def cost_cells(one: Standing) -> list[str]:
     ]  # fmt: skip
 
 
-def cost_row(one: Standing) -> dict[str, object]:
+def cost_row(one: MethodResult) -> dict[str, object]:
     """The same for the page."""
     return dict(zip(("contestant", *COSTS), (one.entry.label, *cost_cells(one)), strict=True))
 
@@ -153,8 +153,8 @@ def quality_cell(result: Result | None) -> str:
     return f"{result.value:.4g} ({result.interval[0]:.4g} to {result.interval[1]:.4g})"
 
 
-def quality_row(one: Standing) -> dict[str, object]:
-    """A contestant on the page: what it costs in short, and its figures."""
+def quality_row(one: MethodResult) -> dict[str, object]:
+    """A method on the page: what it costs in short, and its figures."""
     row: dict[str, object] = {"contestant": one.entry.label, "GMACs": one.cost.exact_gmacs, "FPS": one.fps}
     for result in one.results:
         heading = metrics_of([one])[result.manifest.metric]
@@ -204,7 +204,7 @@ def _qualities(row: Published) -> dict[str, object]:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """One line a contestant; published ones are marked, and their figures have columns of their own."""
+    """One line a method; published ones are marked, and their figures have columns of their own."""
     metrics = list(metrics_of(comparison.standings))
     costs = ("exact_gmacs", "paper_gmacs", "motion_gmacs", "params_m", "keyframe_share", "fps", "ms")
     quality = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high")]
@@ -244,7 +244,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def draw_plots(standings: Sequence[Standing], visible: Sequence[Standing]) -> dict[str, str]:
+def draw_plots(standings: Sequence[MethodResult], visible: Sequence[MethodResult]) -> dict[str, str]:
     """For every metric: against multiply-accumulates, against milliseconds, and frame by frame where it has frames.
 
     Args:
@@ -286,7 +286,7 @@ def mean_curve(result: Result) -> list[float | None]:
     return [statistics.fmean(values) if values else None for values in there]
 
 
-def plot_parts(standings: Sequence[Standing], plots: dict[str, str]) -> list[Part]:
+def plot_parts(standings: Sequence[MethodResult], plots: dict[str, str]) -> list[Part]:
     """The plots of every metric side by side."""
     parts = []
     for name, heading in metrics_of(standings).items():
@@ -296,7 +296,7 @@ def plot_parts(standings: Sequence[Standing], plots: dict[str, str]) -> list[Par
     return parts
 
 
-def players(comparison: Comparison, visible: Sequence[Standing], frames: Path) -> list[Section]:
+def players(comparison: Comparison, visible: Sequence[MethodResult], frames: Path) -> list[Section]:
     """The first clips as videos side by side; the timeline is that of who draws the fewest frames."""
     rarest = min(visible, key=lambda one: one.cost.keyframe_share)
     sections = []

@@ -1,6 +1,6 @@
 """How many frames a second do the pipelines make here, from semantics to mp4, beside vid2vid on every frame?
 
-Networks have random weights: speed does not depend on them. The contestants run in turn, so that the machine's mood
+Networks have random weights: speed does not depend on them. The methods run in turn, so that the machine's mood
 hits all alike; every figure is a median over the rounds.
 """
 
@@ -43,7 +43,7 @@ from util.optional import is_installed
 from util.report.tables import text_table
 
 PUBLISHED_SHARE = 0.29  # of the paper's street model, see docs/benchmark.md
-LOOKAHEAD = 12  # frames that our contestants see ahead
+LOOKAHEAD = 12  # frames that our methods see ahead
 NUM_FRAMES = 3
 NUM_GIVEN = NUM_FRAMES - 1
 FRAMES_PER_SECOND = 25.0
@@ -62,7 +62,7 @@ class Setting:
         semantic: gives the semantic frame [C, H, W] of a number; made anew every time, as at inference.
         foreground: of the foreground branch; None: the networks have none.
         depth: halvings, and residual blocks.
-        num_frames: made frames of a clip that has key-frames; clips of contestants that draw every frame are shorter.
+        num_frames: made frames of a clip that has key-frames; clips of methods that draw every frame are shorter.
     """
 
     name: str
@@ -89,11 +89,11 @@ class Setting:
 
 
 @dataclass
-class Contestant:
+class Method:
     """A way to make the video.
 
     Attributes:
-        name: of the contestant.
+        name: of the method.
         engine: makes the frames.
         gmacs: 10^9 multiply-accumulates of a drawn frame.
         weights_mb: of its network.
@@ -110,12 +110,12 @@ class Contestant:
     num_frames: int
     share: float
     is_live: bool
-    rounds: list["Round"] = field(default_factory=list)
+    rounds: list["StreamPass"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Round:
-    """One run of one contestant; seconds of each part, of all of its frames."""
+class StreamPass:
+    """One run of one method; seconds of each part, of all of its frames."""
 
     total: float
     encode: float
@@ -130,12 +130,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of this subcommand."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--setting", choices=("street", "face", "all"), default="all", help="what to draw")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each contestant (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each method (default: 5)")
     parser.add_argument("--runtimes", nargs="+", choices=("folded", "compile", "openvino", "onnx"), metavar="NAME",
-                        help="of our contestants; default: those that are installed, without compile")  # fmt: skip
+                        help="of our methods; default: those that are installed, without compile")  # fmt: skip
     parser.add_argument("--fewer_share", type=float, nargs="+", default=[0.2, 0.15], metavar="X", help="key-"
                         "frame shares of ours with fewer key-frames than published (default: 0.2 0.15)")  # fmt: skip
-    parser.add_argument("--interpolation", default="dis", metavar="NAME", help="of our contestants with the published "
+    parser.add_argument("--interpolation", default="dis", metavar="NAME", help="of our methods with the published "
                         "share of key-frames (default: dis)")  # fmt: skip
     parser.add_argument("--fewer_interpolation", default="guided", metavar="NAME",
                         help="of those with fewer (default: guided)")  # fmt: skip
@@ -165,17 +165,17 @@ def run(arguments: argparse.Namespace) -> None:
     settings: list[dict[str, object]] = []
     for name in names:
         setting = makers[name](is_quick=arguments.quick)
-        contestants = make_contestants(
+        methods = make_methods(
             setting,
             runtimes=runtimes,
             fewer_shares=arguments.fewer_share,
             interpolation=arguments.interpolation,
             fewer_interpolation=arguments.fewer_interpolation,
         )
-        compete(contestants, setting, rounds=arguments.rounds)
-        settings.append(as_json(setting, contestants, rate=rate))
+        time_methods(methods, setting, rounds=arguments.rounds)
+        settings.append(as_json(setting, methods, rate=rate))
         print(as_text(settings[-1]))
-        del contestants
+        del methods
         gc.collect()
     print(
         f"\n{torch.get_num_threads()} threads; a product of two large matrices reaches {rate:.1f} GMACs/s here: "
@@ -218,15 +218,15 @@ def face_setting(*, is_quick: bool) -> Setting:
     return Setting("face", (side, side), ngf, semantic, None, depth=depth, num_frames=num_frames)
 
 
-def make_contestants(
+def make_methods(
     setting: Setting,
     *,
     runtimes: Sequence[str],
     fewer_shares: Sequence[float],
     interpolation: str,
     fewer_interpolation: str,
-) -> list[Contestant]:
-    """All contestants of a setting; the first is vid2vid on every frame, in eager fp32."""
+) -> list[Method]:
+    """All methods of a setting; the first is vid2vid on every frame, in eager fp32."""
     every = max(1, setting.num_frames // 14)
     teacher, student = setting.generator(is_student=False), setting.generator(is_student=True)
     published = within_scene("minterpolate", setting)
@@ -235,8 +235,8 @@ def make_contestants(
         ("ours_{}", PUBLISHED_SHARE, within_scene(interpolation, setting)),
         *((f"ours_{{}}_share_{share:g}", share, fewer) for share in fewer_shares),
     ]
-    make = partial(make_contestant, setting)
-    contestants = [
+    make = partial(make_method, setting)
+    methods = [
         make("vid2vid_every_frame", teacher, teacher, num_frames=every, share=1.0, interpolator=published),
         make("student_every_frame", student, student, num_frames=2 * every, share=1.0, interpolator=published),
         make("published_recipe", student, student, share=PUBLISHED_SHARE, interpolator=published),
@@ -244,8 +244,8 @@ def make_contestants(
     for name in runtimes:
         fast = make_runtime(student, name=name, precision="auto", device=torch.device("cpu")).runtime
         for label, share, between in ours:
-            contestants.append(make(label.format(name), student, fast, share=share, interpolator=between, is_live=True))
-    return contestants
+            methods.append(make(label.format(name), student, fast, share=share, interpolator=between, is_live=True))
+    return methods
 
 
 def within_scene(name: str, setting: Setting) -> Interpolator:
@@ -256,7 +256,7 @@ def within_scene(name: str, setting: Setting) -> Interpolator:
     return interpolator.within_scene if isinstance(interpolator, HoldAcrossCuts) else interpolator
 
 
-def make_contestant(
+def make_method(
     setting: Setting,
     name: str,
     generator: VideoGenerator,
@@ -266,8 +266,8 @@ def make_contestant(
     interpolator: Interpolator,
     num_frames: int | None = None,
     is_live: bool = False,
-) -> Contestant:
-    """A contestant, whose network is counted and warmed up."""
+) -> Method:
+    """A method, whose network is counted and warmed up."""
     engine = Synthesizer(
         runtime,
         num_frames=NUM_FRAMES,
@@ -276,7 +276,7 @@ def make_contestant(
         foreground=setting.foreground,
     )
     weights = sum(parameter.numel() * parameter.element_size() for parameter in generator.parameters())
-    return Contestant(
+    return Method(
         name,
         engine,
         gmacs=_gmacs(setting, is_student=generator.low_demand) if isinstance(generator, CompositeGenerator) else 0.0,
@@ -296,16 +296,16 @@ def _gmacs(setting: Setting, *, is_student: bool) -> float:
     return count_macs(generator, semantic, previous, **mask).exact / 1e9
 
 
-def compete(contestants: list[Contestant], setting: Setting, *, rounds: int) -> None:
-    """Let all contestants run in turn, ``rounds`` times, after a round that is not counted."""
-    for one in contestants:
+def time_methods(methods: list[Method], setting: Setting, *, rounds: int) -> None:
+    """Let all methods run in turn, ``rounds`` times, after a round that is not counted."""
+    for one in methods:
         one.engine.warm_up(setting.semantic(0))
     for _ in range(rounds):
-        for one in contestants:
+        for one in methods:
             one.rounds.append(run_once(one, setting))
 
 
-def run_once(one: Contestant, setting: Setting) -> Round:
+def run_once(one: Method, setting: Setting) -> StreamPass:
     """Semantics to mp4, once; frames that are given cost nothing and count for nothing."""
     gc.collect()
     before = _reset_peak_mb()
@@ -331,7 +331,7 @@ def run_once(one: Contestant, setting: Setting) -> Round:
         raise RuntimeError(f"{one.name}: expected {one.num_frames + NUM_GIVEN} frames, got {video.num_frames}")
     watch = one.engine.stopwatch
     peak = None if before is None else one.weights_mb + _peak_mb() - before
-    return Round(
+    return StreamPass(
         total=total,
         encode=encoding[0],
         generator=watch.generator_seconds,
@@ -342,8 +342,8 @@ def run_once(one: Contestant, setting: Setting) -> Round:
     )
 
 
-def frames_of(one: Contestant, semantic: Callable[[int], Tensor], opening: list[Tensor]) -> Iterator[Tensor]:
-    """The contestant's clip, the given frames first."""
+def frames_of(one: Method, semantic: Callable[[int], Tensor], opening: list[Tensor]) -> Iterator[Tensor]:
+    """The method's clip, the given frames first."""
     numbers = range(one.num_frames + NUM_GIVEN)
     if one.is_live:
         stream: Iterable[Tensor] = map(semantic, numbers)
@@ -382,22 +382,22 @@ def _status_mb(name: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def as_json(setting: Setting, contestants: list[Contestant], *, rate: float) -> dict[str, object]:
-    """A setting's figures; the first contestant's frame rate is the unit of ``ratio_to_vid2vid``."""
-    first = _frames_per_second(contestants[0])
+def as_json(setting: Setting, methods: list[Method], *, rate: float) -> dict[str, object]:
+    """A setting's figures; the first method's frame rate is the unit of ``ratio_to_vid2vid``."""
+    first = _frames_per_second(methods[0])
     return {
         "name": setting.name,
         "size": list(setting.size),
         "ngf": setting.ngf,
-        "contestants": [_figures(one, first=first, rate=rate) for one in contestants],
+        "contestants": [_figures(one, first=first, rate=rate) for one in methods],
     }
 
 
-def _frames_per_second(one: Contestant) -> float:
+def _frames_per_second(one: Method) -> float:
     return one.num_frames / statistics.median(round.total for round in one.rounds)
 
 
-def _figures(one: Contestant, *, first: float, rate: float) -> dict[str, object]:
+def _figures(one: Method, *, first: float, rate: float) -> dict[str, object]:
     fps = _frames_per_second(one)
     parts = {
         part: round(1000 * statistics.median(getattr(run, part) for run in one.rounds) / one.num_frames, 3)

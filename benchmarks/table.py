@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from benchmarks.contestants import Entry, add_common_flags, check_common_flags, compare
 from benchmarks.merge import merge
+from benchmarks.methods import Entry, add_common_flags, check_common_flags, compare
 from benchmarks.report import JSON, write_report
 from util import checkpoint as checkpoints
 from util.errors import UserError
-from util.files import folder_beside
+from util.files import atomic_directory
 
 ORIGINAL = "original generator, every frame"
 STUDENT = "low-demand student, every frame"
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.checkpoints is None or len(arguments.checkpoints) not in (2, 3):
         raise UserError("--checkpoints: expected TEACHER STUDENT, or TEACHER STUDENT PART_TIME_STUDENT")
     entries = make_entries(arguments.checkpoints, arguments.baseline, share=arguments.keyframe_share)
-    with folder_beside(arguments.output, sign=JSON) as scratch:
+    with atomic_directory(arguments.output, sign=JSON) as scratch:
         comparison = compare(entries, arguments, scratch)
         markdown = write_report(comparison, scratch, title=f"Table: {comparison.task}")
     print(markdown)
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def make_entries(models: list[str], baselines: list[str], *, share: float) -> list[Entry]:
-    """The contestants of the paper's table, and baselines.
+    """The methods of the paper's table, and baselines.
 
     Args:
         models: checkpoints of the original generator, the student, and perhaps the part-time student.

@@ -1,8 +1,8 @@
 """How long does an optimisation step of each stage take, on what, and how much does sharing work save?
 
-The plain variant computes everything where the published programs do: the image critic looks at the same real frames
-beside the final and beside the raw images, every critic looks at drawn frames once for the generator and once for
-itself, gradients of the generator's rows reach the critics and are thrown away, frozen networks look at the same frames
+The plain variant computes everything where the published programs do: the image discriminator looks at the same real frames
+beside the final and beside the raw images, every discriminator looks at drawn frames once for the generator and once for
+itself, gradients of the generator's rows reach the discriminators and are thrown away, frozen networks look at the same frames
 once for every row, the teacher draws with a graph, Adam is torch's default, and every step makes its pictures. Its
 losses must be equal.
 """
@@ -28,8 +28,8 @@ from models.networks.coarse_to_fine import VideoGenerator
 from models.training.assembly import assemble, load_teacher
 from models.training.rollout import Rollout, unroll
 from models.training.run import Training, clip_loader
-from models.training.stages.base import Episode, Lesson, Stage
-from models.training.stages.discrimination import Verdict
+from models.training.stages.base import Chunk, ChunkedClip, Stage
+from models.training.stages.discrimination import DiscriminatorOutput
 from models.training.stages.skd import SpatialDistillation
 from options.cli import parse
 from options.config import TrainConfig
@@ -132,52 +132,52 @@ def watch(training: Training) -> Stopwatches:
     watches.watch(stage, "generator_losses", "other losses")
     watches.watch(stage, "critic_losses", "other losses")
     watches.watch(training, "update", "optimizers")
-    for critic in stage.critics.values():
-        watches.watch(critic, "forward", "critics")
+    for discriminator in stage.discriminators.values():
+        watches.watch(discriminator, "forward", "critics")
     if stage.perceptual is not None:
         watches.watch(stage.perceptual.backbone, "forward", "perceptual")
     return watches
 
 
 class _Rows:
-    """Takes the place of the log and keeps the losses of every lesson."""
+    """Takes the place of the log and keeps the losses of every chunk."""
 
     def __init__(self) -> None:
-        self.lessons: list[dict[str, float]] = []
+        self.chunks: list[dict[str, float]] = []
 
     def count(self, rows: dict[str, Tensor]) -> None:
-        """Keep the rows of one lesson."""
-        self.lessons.append({name: float(value) for name, value in rows.items()})
+        """Keep the rows of one chunk."""
+        self.chunks.append({name: float(value) for name, value in rows.items()})
 
 
 def _each_image_alone(
-    stage: Stage, table: LossTable, perceptual: PerceptualLoss, lesson: Lesson, judged: list[Tensor]
+    stage: Stage, table: LossTable, perceptual: PerceptualLoss, chunk: Chunk, judged: list[Tensor]
 ) -> None:
     """In place of ``Stage._add_perceptual_rows``: nothing in one pass, nothing handed on."""
     if stage.weights.perceptual > 0:
         for image in judged:
-            wanted = perceptual.features(lesson.real.flatten(0, 1))
+            wanted = perceptual.features(chunk.real.flatten(0, 1))
             table.add("G_VGG", perceptual(image, wanted), weight=stage.weights.perceptual)
 
 
 def make_plain(stage: Stage) -> None:
     """Make a stage compute everything where the published programs do."""
 
-    def judged_apart(lesson: Lesson, rollout: Rollout) -> LossTable:
+    def judged_apart(chunk: Chunk, rollout: Rollout) -> LossTable:
         table = LossTable()
-        for critic, fake, real, weight in stage._exhibits(lesson, rollout):
-            judge = stage.critics[critic]
+        for discriminator, fake, real, weight in stage._discriminator_inputs(chunk, rollout):
+            judge = stage.discriminators[discriminator]
             of_real, of_copy, of_fake = judge(real), judge(fake.detach()), judge(fake)
-            lesson.verdicts.append(Verdict(critic, of_copy, of_real, weight))
-            stage._add_adversarial_rows(table, Verdict(critic, of_fake, of_real, weight))
-        stage._add_generator_rows(table, lesson, rollout)
+            chunk.discriminator_outputs.append(DiscriminatorOutput(discriminator, of_copy, of_real, weight))
+            stage._add_adversarial_rows(table, DiscriminatorOutput(discriminator, of_fake, of_real, weight))
+        stage._add_generator_rows(table, chunk, rollout)
         return table
 
-    critic_losses = stage.critic_losses
+    discriminator_losses = stage.discriminator_losses
 
-    def after_forgetting(lesson: Lesson, rollout: Rollout) -> LossTable:
-        stage.critics.zero_grad(set_to_none=True)
-        return critic_losses(lesson, rollout)
+    def after_forgetting(chunk: Chunk, rollout: Rollout) -> LossTable:
+        stage.discriminators.zero_grad(set_to_none=True)
+        return discriminator_losses(chunk, rollout)
 
     changes: dict[str, Any] = {"generator_losses": judged_apart, "critic_losses": after_forgetting}
     if isinstance(stage, SpatialDistillation):
@@ -187,8 +187,8 @@ def make_plain(stage: Stage) -> None:
 
 
 def _prepared_whole(
-    stage: SpatialDistillation, prepare: Callable[..., Episode], clip: Clip, *arguments: Any, **keywords: Any
-) -> Episode:
+    stage: SpatialDistillation, prepare: Callable[..., ChunkedClip], clip: Clip, *arguments: Any, **keywords: Any
+) -> ChunkedClip:
     """The teacher draws all frames of the clip, also those after the last one that is compared."""
     with patch.object(stage, "_teacher_frames", lambda _: _drawn_with_graph(stage, clip)):
         return prepare(clip, *arguments, **keywords)
@@ -223,7 +223,7 @@ class Runner:
             if isinstance(self.training.stage, SpatialDistillation):
                 self.training.stage.teacher = trained_teacher(config, self.training.device)
         self.training.stage.generator.train()
-        self.training.stage.critics.train()
+        self.training.stage.discriminators.train()
         self.watches = watch(self.training)
         self.loader = iter(clip_loader(self.training))
 
@@ -237,7 +237,7 @@ class Runner:
                 group["fused"] = not self.is_plain  # the published programs take torch's default
 
     def step(self) -> tuple[float, list[dict[str, float]]]:
-        """Seconds of one step, and the losses of its lessons."""
+        """Seconds of one step, and the losses of its chunks."""
         rows, training = _Rows(), self.training
         started = self.watches.now()
         with self.watches.part("data"):
@@ -250,7 +250,7 @@ class Runner:
             else:
                 train_on(training, clips, cast(TrainingLog, rows))
         training.step += 1
-        return self.watches.now() - started, rows.lessons
+        return self.watches.now() - started, rows.chunks
 
     def peak(self) -> float:
         """The most bytes that tensors take in one step."""
@@ -289,7 +289,7 @@ def measure(config: TrainConfig, *, num_steps: int) -> Measured:
         plain.take_over(ours)
         plain_seconds, plain_losses = plain.step()
         own_seconds, losses = ours.step()
-        # later lessons of a step begin with weights that rounding has already set apart
+        # later chunks of a step begin with weights that rounding has already set apart
         difference = max(difference, largest_difference(losses[0], plain_losses[0]))
         if number == 0:
             ours.watches.seconds.clear()  # the first step warms up

@@ -14,12 +14,12 @@ from data.storage.video_files import VIDEO_SUFFIXES, frames_of, is_video_frame, 
 from util.errors import UserError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp")
-VIDEO_FACTS = "video.json"
+VIDEO_METADATA = "video.json"
 DEFAULT_FRAMES_PER_SECOND = 25.0
 
 
 @dataclass(frozen=True)
-class VideoFacts:
+class VideoMetadata:
     """What the pictures of a sequence do not tell: ``video.json`` beside them, which may be absent."""
 
     frames_per_second: float = DEFAULT_FRAMES_PER_SECOND
@@ -34,7 +34,7 @@ class SequenceFiles:
     name: str
     parts: dict[str, list[Path]]
     """Entry i of every list belongs to frame i; a list is empty where the sequence has no such files."""
-    facts: VideoFacts
+    metadata: VideoMetadata
 
     @property
     def leading(self) -> list[Path]:
@@ -176,7 +176,7 @@ def _sequence(
     if not kept:
         return None
     whole = {part: [path for number in kept if files and (path := files[number])] for part, files in found.items()}
-    return SequenceFiles(name, whole, _facts([places[part.name].get(name) for part in (*others, leading)], problems))
+    return SequenceFiles(name, whole, _metadata([places[part.name].get(name) for part in (*others, leading)], problems))
 
 
 def _aligned(files: list[Path], frames: list[Path], part: Part, leading: Part, problems: Problems) -> list[Path | None]:
@@ -213,24 +213,24 @@ def _missing(path: Path, part: Part, *, like: Path, of: Part, counts: str) -> st
     )
 
 
-def _facts(places: list[Path | None], problems: Problems) -> VideoFacts:
+def _metadata(places: list[Path | None], problems: Problems) -> VideoMetadata:
     """The facts in the first of ``places`` that has them: of a folder its ``video.json``, of a video its own."""
     for place in places:
         if place is None:
             continue
         if _is_video(place):
             table = video_table(place)
-            return VideoFacts(table.frames_per_second, (table.height, table.width))
+            return VideoMetadata(table.frames_per_second, (table.height, table.width))
         try:
-            return _read_facts(place / VIDEO_FACTS)
+            return _read_metadata(place / VIDEO_METADATA)
         except FileNotFoundError:
             continue
         except UserError as error:
             problems.add(error)
-    return VideoFacts()
+    return VideoMetadata()
 
 
-def _read_facts(path: Path) -> VideoFacts:
+def _read_metadata(path: Path) -> VideoMetadata:
     """What a ``video.json`` says.
 
     Raises:
@@ -238,9 +238,9 @@ def _read_facts(path: Path) -> VideoFacts:
         UserError: it says something else.
     """
     try:
-        facts = json.loads(read_text(path))
-        rate = float(facts.get("frames_per_second", DEFAULT_FRAMES_PER_SECOND))
-        size = (int(facts["height"]), int(facts["width"])) if "height" in facts else None
+        metadata = json.loads(read_text(path))
+        rate = float(metadata.get("frames_per_second", DEFAULT_FRAMES_PER_SECOND))
+        size = (int(metadata["height"]), int(metadata["width"])) if "height" in metadata else None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         reason = " ".join(str(error).split())[:80]
         raise UserError(
@@ -249,7 +249,7 @@ def _read_facts(path: Path) -> VideoFacts:
         ) from error
     if not 0 < rate < float("inf") or size is not None and min(size) < 1:
         raise UserError(f"{path}: expected a positive rate and size, found {rate} and {size}; mend or remove it")
-    return VideoFacts(rate, size)
+    return VideoMetadata(rate, size)
 
 
 def _is_video(path: Path) -> bool:
@@ -291,7 +291,7 @@ def _files(place: Path, part: Part, problems: Problems) -> list[Path]:
     problems.passed_over += [place / name for name in found.folders]
     files: dict[str, Path] = {}
     for path in (place / name for name in found.files):
-        if path.name == VIDEO_FACTS:
+        if path.name == VIDEO_METADATA:
             continue  # also where frames are JSON
         if path.suffix.lower() in part.suffixes:
             first = files.setdefault(part.stem(path), path)

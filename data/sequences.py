@@ -37,7 +37,7 @@ class VideoSequence:
     @property
     def frames_per_second(self) -> float:
         """The rate of the video it came from; 25 where nobody noted it."""
-        return self._frames.files.facts.frames_per_second
+        return self._frames.files.metadata.frames_per_second
 
     @property
     def size(self) -> tuple[int, int]:

@@ -77,9 +77,9 @@ class Report:
     def text(self) -> str:
         """For the screen: the first findings of each kind, how many there are, and the outcome."""
         lines = [
-            f"{phase}: {facts['sequences']} sequences of {facts['shortest']} to {facts['longest']} frames, "
-            f"{facts['frames']} in all"
-            for phase, facts in self.phases.items()
+            f"{phase}: {metadata['sequences']} sequences of {metadata['shortest']} to {metadata['longest']} frames, "
+            f"{metadata['frames']} in all"
+            for phase, metadata in self.phases.items()
         ]
         counts = Counter((not finding.is_error, finding.kind) for finding in self.findings)
         for (is_warning, kind), count in sorted(counts.items()):
@@ -89,8 +89,8 @@ class Report:
             if count > _NUM_SHOWN:
                 lines.append(f"  ... and {count - _NUM_SHOWN} more (--json FILE lists them all)")
         num_warnings = len(self.findings) - self.num_errors
-        verdict = "a training would stop" if self.num_errors else "fit to train on"
-        return "\n".join([*lines, f"{self.num_errors} errors, {num_warnings} warnings: {verdict}"])
+        discriminator_output = "a training would stop" if self.num_errors else "fit to train on"
+        return "\n".join([*lines, f"{self.num_errors} errors, {num_warnings} warnings: {discriminator_output}"])
 
 
 def validate(config: DataConfig, *, root: Path, phases: Sequence[str], is_quick: bool = False) -> Report:
@@ -106,7 +106,7 @@ def validate(config: DataConfig, *, root: Path, phases: Sequence[str], is_quick:
         UserError: the flags do not fit together.
     """
     kind = build_kind(config)
-    facts, findings = {}, []
+    metadata, findings = {}, []
     for phase in phases:
         is_training = phase == "train"
         problems = Problems(is_raised=False)
@@ -114,7 +114,7 @@ def validate(config: DataConfig, *, root: Path, phases: Sequence[str], is_quick:
         # two decoded pictures are kept to be compared; all else is read once
         sequences = [kind.frames(files, cache=ArrayCache(max_bytes=2**26)) for files in found]
         lengths = [len(frames) for frames in sequences]
-        facts[phase] = {
+        metadata[phase] = {
             "sequences": len(lengths),
             "frames": sum(lengths),
             "shortest": min(lengths, default=0),
@@ -134,7 +134,7 @@ def validate(config: DataConfig, *, root: Path, phases: Sequence[str], is_quick:
     unique: dict[str, Finding] = {}
     for finding in findings:
         unique.setdefault(finding.message, finding)
-    return Report(facts, list(unique.values()))
+    return Report(metadata, list(unique.values()))
 
 
 def _too_short(sequences: Sequence[Frames]) -> Iterator[Finding]:

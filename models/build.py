@@ -20,7 +20,7 @@ from models.training.stages.first_frame import FirstFrame
 from models.training.stages.skd import SpatialDistillation
 from models.training.stages.teacher import Teacher
 from models.training.stages.tkd import TemporalDistillation
-from options.config import CriticConfig, GeneratorConfig, LossConfig, TrainConfig
+from options.config import DiscriminatorConfig, GeneratorConfig, LossConfig, TrainConfig
 from util.checkpoint import Checkpoint, load_weights
 
 IMAGE_CHANNELS = 3
@@ -84,10 +84,12 @@ def blank_inputs(
     return [semantic, previous], {"foreground_mask": torch.zeros(1, 1, *size)} if config.fg else {}
 
 
-def build_critics(config: CriticConfig, *, semantic_channels: int, norm: str, has_temporal: bool) -> nn.ModuleDict:
-    """The image critic, one temporal critic a scale, and the face critic where it is asked for."""
+def build_discriminators(
+    config: DiscriminatorConfig, *, semantic_channels: int, norm: str, has_temporal: bool
+) -> nn.ModuleDict:
+    """The image discriminator, one temporal discriminator a scale, and the face discriminator where it is asked for."""
 
-    def critic(channels: int, *, num_scales: int = config.num_D) -> MultiscaleDiscriminator:
+    def discriminator(channels: int, *, num_scales: int = config.num_D) -> MultiscaleDiscriminator:
         return MultiscaleDiscriminator(
             input_channels=channels,
             base_channels=config.ndf,
@@ -96,14 +98,14 @@ def build_critics(config: CriticConfig, *, semantic_channels: int, norm: str, ha
             norm=norm,
         )
 
-    critics = nn.ModuleDict({"image": critic(semantic_channels + IMAGE_CHANNELS)})
+    discriminators = nn.ModuleDict({"image": discriminator(semantic_channels + IMAGE_CHANNELS)})
     window = config.n_frames_D * IMAGE_CHANNELS + (config.n_frames_D - 1) * FLOW_CHANNELS
     for scale in range(config.n_scales_temporal if has_temporal else 0):
-        critics[f"temporal_{scale}"] = critic(window)
+        discriminators[f"temporal_{scale}"] = discriminator(window)
     if config.add_face_disc:
         # a face is small: two scales less (vid2vid)
-        critics["face"] = critic(semantic_channels + IMAGE_CHANNELS, num_scales=max(1, config.num_D - 2))
-    return critics
+        discriminators["face"] = discriminator(semantic_channels + IMAGE_CHANNELS, num_scales=max(1, config.num_D - 2))
+    return discriminators
 
 
 def build_loss_weights(
@@ -136,7 +138,7 @@ def load_generator(checkpoint: Checkpoint) -> VideoGenerator | GlobalGenerator:
     Raises:
         UserError: when weights are missing or do not fit.
     """
-    generator = build_generator(checkpoint.config.generator, semantic_channels=checkpoint.facts["semantic_channels"])
+    generator = build_generator(checkpoint.config.generator, semantic_channels=checkpoint.metadata["semantic_channels"])
     load_weights(generator, checkpoint.weights("generator"), where=checkpoint.folder)
     if checkpoint.config.generator.batch_statistics:
         use_batch_statistics(generator)
@@ -168,8 +170,8 @@ def build_stage(
     described = [perceptual.description, f"reference flow: {estimator.name}"]
     parts: dict[str, Any] = {
         "generator": build_generator(config.generator, semantic_channels=semantic_channels),
-        "critics": build_critics(
-            config.critic,
+        "critics": build_discriminators(
+            config.discriminator,
             semantic_channels=semantic_channels,
             norm=config.generator.norm,
             has_temporal=config.run.stage != "first_frame",
@@ -182,7 +184,7 @@ def build_stage(
             draws_first=config.schedule.no_first_img,
             num_scales=config.generator.n_scales_spatial,
         ),
-        "gan_mode": config.critic.gan_mode,
+        "gan_mode": config.discriminator.gan_mode,
         "judges_raw": config.loss.raw_rows == "all",
         "find_face": find_face,
     }
@@ -190,10 +192,10 @@ def build_stage(
         return FirstFrame(**parts), described
     parts |= {
         "num_frames": config.generator.n_frames_G,
-        "num_critic_frames": config.critic.n_frames_D,
+        "num_critic_frames": config.discriminator.n_frames_D,
         "given_noise": config.schedule.given_noise,
         "draws_first": config.schedule.no_first_img,
-        "sparse_windows": config.critic.sparse_D,
+        "sparse_windows": config.discriminator.sparse_D,
     }
     if config.run.stage == "teacher":
         return Teacher(**parts), described

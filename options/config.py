@@ -128,17 +128,21 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
-class CriticConfig:
-    """The critics' architecture and how they judge."""
+class DiscriminatorConfig:
+    """The discriminators' architecture and how they judge."""
 
-    ndf: int = option(64, "channels of a critic's first layer")
-    n_layers_D: int = option(3, "layers of a critic")
-    num_D: int = option(2, "spatial scales of a critic")
-    n_scales_temporal: int = option(2, "temporal critics: scale t looks at frames n_frames_D^t apart; 0 has none")
-    n_frames_D: int = option(3, "frames a temporal critic sees at once")
+    ndf: int = option(64, "channels of a discriminator's first layer")
+    n_layers_D: int = option(3, "layers of a discriminator")
+    num_D: int = option(2, "spatial scales of a discriminator")
+    n_scales_temporal: int = option(
+        2, "temporal discriminators: scale t looks at frames n_frames_D^t apart; 0 has none"
+    )
+    n_frames_D: int = option(3, "frames a temporal discriminator sees at once")
     gan_mode: GanMode = option("ls", "adversarial criterion")
-    sparse_D: bool = option(False, "temporal critic t judges only windows on a grid of frames n_frames_D^t apart")
-    add_face_disc: bool = option(False, "a further critic that looks at the face")
+    sparse_D: bool = option(
+        False, "temporal discriminator t judges only windows on a grid of frames n_frames_D^t apart"
+    )
+    add_face_disc: bool = option(False, "a further discriminator that looks at the face")
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -165,7 +169,7 @@ class LossConfig:
     lambda_kd: float = option(1.0, "weight of spatial distillation: L1 and perceptual distance to the teacher")
     lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")
     lambda_kd_global: float = option(15.0, "weight of the global temporal distillation")
-    lambda_face: float = option(2.0, "weight of the face critic's rows (--add_face_disc)")
+    lambda_face: float = option(2.0, "weight of the face discriminator's rows (--add_face_disc)")
     kd_mask: bool = option(False, "distil frames only where the reference flow is confident; the paper: everywhere")
     raw_rows: RawRows = option(
         "all", "rows of the raw image beside the final one's: all (vid2vid), or the pixel row alone: a third faster"
@@ -207,7 +211,7 @@ class ScheduleConfig:
         "--lr the heads overshoot and the flow dies",
     )
     beta1: float = option(0.5, "first moment of Adam")
-    TTUR: bool = option(False, "two time scales: betas (0, 0.9), generator lr/2, critics lr*2")
+    TTUR: bool = option(False, "two time scales: betas (0, 0.9), generator lr/2, discriminators lr*2")
     niter: int = option(10, "epochs at the full learning rate")
     niter_decay: int = option(10, "epochs in which it falls to zero")
     niter_fix_global: int = option(0, "epochs in which the finest of --n_scales_spatial is trained alone")
@@ -298,7 +302,7 @@ class TrainConfig:
     run: RunConfig = RunConfig()
     data: DataConfig = DataConfig()
     generator: GeneratorConfig = GeneratorConfig()
-    critic: CriticConfig = CriticConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
     loss: LossConfig = LossConfig()
     schedule: ScheduleConfig = ScheduleConfig()
 
@@ -341,17 +345,17 @@ class TrainConfig:
             f"--fg draws the foreground labels of label maps: --dataset_mode street, found {self.data.dataset_mode}",
         )
         require(
-            not self.critic.add_face_disc or self.data.dataset_mode in ("face", "pose"),
+            not self.discriminator.add_face_disc or self.data.dataset_mode in ("face", "pose"),
             f"--add_face_disc looks for faces: --dataset_mode pose or face, found {self.data.dataset_mode}",
         )
         require(
-            not (self.critic.add_face_disc and self.data.dataset_mode == "face" and self.data.no_dist_map)
+            not (self.discriminator.add_face_disc and self.data.dataset_mode == "face" and self.data.no_dist_map)
             or self.data.no_canny_edge,
             "--add_face_disc finds faces by their distance maps: leave out --no_dist_map, or add --no_canny_edge",
         )
         is_hidden = self.data.basic_point_only if self.data.openpose_only else self.data.remove_face_labels
         require(
-            not (self.critic.add_face_disc and self.data.dataset_mode == "pose" and is_hidden),
+            not (self.discriminator.add_face_disc and self.data.dataset_mode == "pose" and is_hidden),
             "--add_face_disc does not go with --remove_face_labels or --openpose_only --basic_point_only, which hide "
             "the face: leave out one of them",
         )
@@ -408,7 +412,7 @@ class TestConfig:
     )
     first_frame: FirstFrame = option("real", "where the first frames come from")
     single_checkpoint: str | None = option(None, "checkpoint of the single-image generator for --first_frame single")
-    student_all: bool = option(False, "run the student on every frame too, as a contestant")
+    student_all: bool = option(False, "run the student on every frame too, as a method")
     baselines: bool = option(False, "add two baselines: repeat the last given frame, mean training frame")
     image_format: Literal["png", "jpg"] = option("png", "format of the written frames")
     how_many: int = option(0, "sequences to do; 0: all")

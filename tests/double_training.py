@@ -26,7 +26,7 @@ def compute_in_double(change: Callable[[Any, str, Any], None]) -> None:
     def build(*args: Any, **kwargs: Any) -> tuple[Stage, list[str]]:
         stage, described = build_stage(*args, **kwargs)
         stage.generator.double()
-        stage.critics.double()
+        stage.discriminators.double()
         return stage, described
 
     def as_double(training: Training, clip: Clip) -> Clip:

@@ -112,7 +112,7 @@ def test_two_processes_killed_and_resumed_by_one_have_the_loss_curve_of_one(
         process.wait()
     saved = checkpoints.load(folder, flag="--resume")
     assert 3 <= saved.step < 6
-    assert saved.facts["clips_per_step"] == 2
+    assert saved.metadata["clips_per_step"] == 2
     training = run([*arguments, "--batchSize", "2", "--resume"])
     assert training.step == 6
     assert_same_losses(losses(together / "one"), losses(together / "two"))

@@ -67,7 +67,7 @@ def test_labels_of_ones_own_need_their_file_only_once(tmp_path: Path) -> None:
     pictures = sorted((tmp_path / "own" / "pictures").iterdir())
     assert read_picture(pictures[-1])[2, 32].tolist() == [23, 23, 0], "the sky is at the top, in its colour"
     saved = checkpoints.load(tmp_path / "own", flag="--checkpoint")
-    assert (saved.facts["semantic_channels"], saved.facts["subject_widths"]) == (3, None)
+    assert (saved.metadata["semantic_channels"], saved.metadata["subject_widths"]) == (3, None)
     weights = load_file(tmp_path / "own" / "latest" / "generator.safetensors")
     assert all(torch.isfinite(value).all() for value in weights.values())
     write_tiny_street(data, phase="test", num_frames=4)

@@ -52,7 +52,7 @@ def run(runs: Path, data: Path, output: Path, *more: str) -> dict:
     return json.loads((output / "summary.json").read_text())
 
 
-def test_all_contestants_have_all_frames_a_video_and_their_numbers(runs: Path, data: Path, tmp_path: Path) -> None:
+def test_all_methods_have_all_frames_a_video_and_their_numbers(runs: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     summary = run(runs, data, out, "--teacher", str(runs / "teacher"), "--student_all", "--baselines")
     assert list(summary["contestants"]) == ["teacher", "student_all", "fast", "repeat_last_given", "mean_frame"]

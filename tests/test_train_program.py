@@ -56,8 +56,8 @@ def teacher(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_a_checkpoint_a_log_by_name_and_pictures(teacher: Path) -> None:
     folder = teacher / "teacher"
     saved = checkpoints.load(folder, flag="--checkpoint")
-    assert (saved.step, saved.facts["semantic_channels"]) == (6, 15)
-    smallest, largest = saved.facts["subject_widths"]
+    assert (saved.step, saved.metadata["semantic_channels"]) == (6, 15)
+    smallest, largest = saved.metadata["subject_widths"]
     assert 0 < smallest <= largest <= SIZE[1]
     rows = [json.loads(line) for line in (folder / "loss_log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6]
@@ -111,7 +111,7 @@ def test_a_run_stopped_halfway_goes_on_as_if_it_had_not(data: Path, teacher: Pat
     described.write_text(json.dumps(older))
     run(data, teacher, "half", "--niter", "3", "--niter_decay", "3", "--resume")
     assert_same_bits(weights(teacher, "teacher"), weights(teacher, "half"))
-    assert checkpoints.load(teacher / "half", flag="--resume").facts["subject_widths"]
+    assert checkpoints.load(teacher / "half", flag="--resume").metadata["subject_widths"]
 
 
 def test_a_finished_run_resumed_changes_nothing(data: Path, teacher: Path) -> None:
@@ -136,7 +136,7 @@ def test_the_three_stages_chain_by_checkpoint(data: Path, teacher: Path) -> None
     for name, rows in (("skd", {"kd_pixel"}), ("tkd", {"kd_local_pixel", "kd_global"})):
         logged = json.loads((teacher / name / "loss_log.jsonl").read_text().splitlines()[-1])
         assert rows <= set(logged)
-    assert "temporal differences" in " ".join(checkpoints.load(teacher / "tkd", flag="--init").facts["made_of"])
+    assert "temporal differences" in " ".join(checkpoints.load(teacher / "tkd", flag="--init").metadata["made_of"])
 
 
 @pytest.mark.slow
@@ -161,7 +161,7 @@ def test_best_is_chosen_on_videos_that_were_not_learned_from(
     rows = [json.loads(line) for line in (teacher / "validated" / "loss_log.jsonl").read_text().splitlines()]
     scores = {row["step"]: row["validation_psnr"] for row in rows}
     assert best.step == max(scores, key=lambda step: scores[step])
-    fact = best.facts["best"]
+    fact = best.metadata["best"]
     assert (fact["metric"], fact["step"]) == ("validation_psnr", best.step)
     assert fact["value"] == pytest.approx(scores[best.step], abs=1e-5)
     assert "best so far" in capsys.readouterr().out

@@ -21,8 +21,8 @@ import test as program
 from data.build import build_sequences
 from data.sources.camera import CameraCounts, Captured, LiveFrame, camera_frames
 from data.sources.video import own_video
-from models.inference.live import LiveStream, Round, camera_rounds, open_source, run_live
-from models.inference.pipeline import Opening, choose, make_contestants
+from models.inference.live import LiveStream, StreamPass, camera_rounds, open_source, run_live
+from models.inference.pipeline import FirstFrames, choose, make_methods
 from options.cli import parse
 from options.config import TestConfig
 from tests.tiny_face import write_tiny_face
@@ -143,9 +143,9 @@ def test_a_camera_gives_the_frames_of_the_whole_video_when_nothing_is_dropped(
     checkpoint, first = (student, "real") if kind == "face" else (paired, "generated")
     video = write_talk(tmp_path / "talk.mp4", num_frames=14)
     config = config_of("--checkpoint", checkpoint, "--lookahead", "4", "--first_frame", first)
-    (one,) = make_contestants(config, CPU)
+    (one,) = make_methods(config, CPU)
     data = one.saved.config.data
-    opening = Opening(config, data=data, count=2, device=CPU)
+    opening = FirstFrames(config, data=data, count=2, device=CPU)
     sequence, _ = own_video(video, data)
     given = opening.frames(sequence)
     keys = choose(sequence, one, len(given))
@@ -163,8 +163,8 @@ def test_a_datasets_sequences_come_again_and_again_each_with_its_own_opening(stu
     root = write_tiny_face(tmp_path, phase="test", num_frames=5, name="a")
     write_tiny_face(root, phase="test", num_frames=4, name="b", first=3)
     config = config_of("--checkpoint", student, "--dataroot", root, "--lookahead", "3")
-    (one,) = make_contestants(config, CPU)
-    opening = Opening(config, data=one.saved.config.data, count=2, device=CPU)
+    (one,) = make_methods(config, CPU)
+    opening = FirstFrames(config, data=one.saved.config.data, count=2, device=CPU)
     stream = iter(LiveStream(one, open_source(config, one.saved, opening).rounds))
     frames = [next(stream)[1] for _ in range(9 + 9)]
     stream.close()  # type: ignore[attr-defined]
@@ -177,15 +177,15 @@ def test_a_datasets_sequences_come_again_and_again_each_with_its_own_opening(stu
 def test_the_engine_is_warm_for_every_size_before_a_frame_of_it_is_made(
     student: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (one,) = make_contestants(config_of("--checkpoint", student, "--lookahead", "2"), CPU)
+    (one,) = make_methods(config_of("--checkpoint", student, "--lookahead", "2"), CPU)
     warm: list[tuple[int, ...]] = []
     monkeypatch.setattr(one.engine, "warm_up", lambda semantic: warm.append(tuple(semantic.shape[1:])))
 
-    def rounds() -> Iterator[Round]:
+    def rounds() -> Iterator[StreamPass]:
         for size in ((32, 32), (32, 64), (32, 32)):
             frames = [LiveFrame(0.0, torch.zeros(1, *size)) for _ in range(3)]
-            yield Round(iter(frames), [torch.zeros(3, *size)] * 2)
-        yield Round(iter(()), [])
+            yield StreamPass(iter(frames), [torch.zeros(3, *size)] * 2)
+        yield StreamPass(iter(()), [])
 
     sizes = [tuple(drawn.shape[1:]) for _, drawn in LiveStream(one, rounds())]
     assert sizes == [(32, 32)] * 3 + [(32, 64)] * 3 + [(32, 32)] * 3
@@ -221,7 +221,7 @@ def test_a_camera_that_is_not_there_is_named_and_the_page_ends(student: Path, so
 
 def test_a_port_that_is_taken_is_named_before_anything_is_drawn(student: Path, tmp_path: Path) -> None:
     root = write_tiny_face(tmp_path, phase="test", num_frames=3)
-    with LivePage(port=0, facts={}, counts=dict) as page, pytest.raises(UserError, match="the port is taken"):
+    with LivePage(port=0, metadata={}, counts=dict) as page, pytest.raises(UserError, match="the port is taken"):
         run_live(config_of("--checkpoint", student, "--dataroot", root, "--serve", page.port))
 
 

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.build import build_critics
+from models.build import build_discriminators
 from models.flow.reference import DenseInverseSearch
 from models.losses.perceptual import PerceptualLoss
 from models.networks.generator import CompositeGenerator
 from models.training.rollout import Rollout
-from models.training.stages.base import Lesson, LossWeights, Stage
+from models.training.stages.base import Chunk, LossWeights, Stage
 from models.training.stages.skd import SpatialDistillation
-from options.config import CriticConfig
+from options.config import DiscriminatorConfig
 
 CHANNELS = 4
 SIDE = 32
@@ -43,10 +43,10 @@ class Colours(torch.nn.Module):
 
 def parts(generator: torch.nn.Module | None = None, **settings: Any) -> dict[str, Any]:
     torch.manual_seed(0)
-    critics = CriticConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2)
+    discriminators = DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2)
     return {
         "generator": generator or make_generator(),
-        "critics": build_critics(critics, semantic_channels=CHANNELS, norm="batch", has_temporal=True),
+        "critics": build_discriminators(discriminators, semantic_channels=CHANNELS, norm="batch", has_temporal=True),
         "perceptual": PerceptualLoss(Colours(), layer_weights=(1.0,), relative=False),
         "estimator": DenseInverseSearch(),
         "weights": LossWeights(pixel=1.0),
@@ -54,13 +54,13 @@ def parts(generator: torch.nn.Module | None = None, **settings: Any) -> dict[str
     } | settings
 
 
-def lessons(stage: Stage, clip: Clip, num_frames: int) -> list[tuple[Lesson, Rollout]]:
-    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
+def chunks(stage: Stage, clip: Clip, num_frames: int) -> list[tuple[Chunk, Rollout]]:
+    chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(0))
     found = []
-    for lesson in episode.lessons(num_frames, context=stage.context):
-        rollout = stage.rollout(lesson)
-        episode.record(rollout)
-        found.append((lesson, rollout))
+    for chunk in chunked_clip.chunks(num_frames, context=stage.context):
+        rollout = stage.rollout(chunk)
+        chunked_clip.record(rollout)
+        found.append((chunk, rollout))
     return found
 
 

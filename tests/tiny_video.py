@@ -76,8 +76,13 @@ def write_student(folder: Path, *more: str, channels: int) -> Path:
     """A student that was never trained."""
     config = parse(TrainConfig, [*TINY, *STUDENT, "--stage", "skd", "--teacher", "nowhere", *more], description="test")
     generator = build_generator(config.generator, semantic_channels=channels)
-    facts = {"semantic_channels": channels}
+    metadata = {"semantic_channels": channels}
     checkpoints.save(
-        folder / "latest", config=config, step=1, networks={"generator": generator}, training_state={}, facts=facts
+        folder / "latest",
+        config=config,
+        step=1,
+        networks={"generator": generator},
+        training_state={},
+        metadata=metadata,
     )
     return folder

@@ -36,7 +36,7 @@ class Checkpoint:
     folder: Path
     config: TrainConfig
     step: int
-    facts: dict[str, Any]  # what else the run wanted to be remembered: features and flow used, semantic channels, …
+    metadata: dict[str, Any]  # what else the run wanted to be remembered: features and flow used, semantic channels, …
 
     def weights(self, network: str) -> dict[str, Tensor]:
         """The tensors of ``<network>.safetensors``.
@@ -75,7 +75,7 @@ def save(
     step: int,
     networks: Mapping[str, nn.Module],
     training_state: dict[str, Any],
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
 ) -> None:
     """Write a whole save to ``folder``, or leave the one that is there untouched.
 
@@ -94,7 +94,7 @@ def save(
         state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
         save_file(state, scratch / f"{name}.safetensors")
     torch.save(training_state, scratch / STATE_FILE)
-    described = {"format": FORMAT, "step": step, "facts": facts, "config": to_json(config)}
+    described = {"format": FORMAT, "step": step, "facts": metadata, "config": to_json(config)}
     (scratch / CONFIG_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     for path in (*scratch.iterdir(), scratch):
         flush(path)

@@ -20,7 +20,7 @@ PATIENCE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Processes:
+class DistributedContext:
     """This process among those that train together; alone, every method is the identity.
 
     Attributes:
@@ -112,11 +112,11 @@ class Processes:
         return torch.device("cuda", torch.cuda.current_device()) if uses_cuda else torch.device("cpu")
 
 
-ALONE = Processes()
+SINGLE_PROCESS = DistributedContext()
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Processes]:
+def joined(device: str) -> Iterator[DistributedContext]:
     """Join the processes that ``torchrun`` started, if it did; leave them when the block ends.
 
     Args:
@@ -124,10 +124,10 @@ def joined(device: str) -> Iterator[Processes]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     uses_cuda = torch.cuda.is_available() and device not in ("cpu", "-1", "mps")
-    processes = Processes(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    processes = DistributedContext(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
     if uses_cuda and processes.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(processes.local_rank)  # what NCCL talks through, and what "cuda" means from here on
     distributed.init_process_group("nccl" if uses_cuda else "gloo", timeout=PATIENCE)

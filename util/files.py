@@ -25,7 +25,7 @@ def flush(path: Path) -> None:
 
 
 @contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a scratch path beside ``path``; when the block ends well it is flushed and takes ``path``'s place.
 
     The scratch name keeps the suffix of ``path``, since encoders choose their format by it. When the block raises,
@@ -43,7 +43,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` whole or not at all."""
-    with written_beside(path) as scratch:
+    with atomic_write(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
@@ -53,7 +53,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def folder_beside(folder: Path, *, sign: str) -> Iterator[Path]:
+def atomic_directory(folder: Path, *, sign: str) -> Iterator[Path]:
     """Yield a scratch folder beside ``folder``; when the block ends well it takes the place of ``folder``.
 
     Args:

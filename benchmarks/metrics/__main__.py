@@ -17,7 +17,7 @@ from util.device import choose_device
 from util.errors import OneLineParser, UserError, run_program
 
 DEFAULT_METRICS = "psnr,ssim,frechet_lite0,warping_error,flicker"
-# folders of results that are no contestants
+# folders of results that are no methods
 REFERENCES = ("real", "semantics")
 RESULT_FILE = "quality.json"
 
@@ -28,9 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.metrics", description=__doc__.splitlines()[0] if __doc__ else None
     )
     add = parser.add_argument
-    add("results", nargs="?", type=Path, metavar="RESULTS_DIR", help="what test.py wrote: a folder a contestant")
+    add("results", nargs="?", type=Path, metavar="RESULTS_DIR", help="what test.py wrote: a folder a method")
     add("--fake", type=Path, action="append", default=[], metavar="DIR", help="generated frames, a folder of pictures "
-        "a sequence; may be given several times, once a contestant")  # fmt: skip
+        "a sequence; may be given several times, once a method")  # fmt: skip
     add("--real", type=Path, metavar="DIR", help="real frames of the same names, cut and scaled alike")
     add("--checkpoint", metavar="FOLDER", help="in place of --real: read the real frames from the dataset as this "
         "model sees them")  # fmt: skip
@@ -58,9 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure every contestant, print the table, write the JSON."""
+    """Measure every method, print the table, write the JSON."""
     _check(arguments)
-    folders = arguments.fake or _contestant_folders(arguments.results)
+    folders = arguments.fake or _method_folders(arguments.results)
     rules = Rules(clip_length=arguments.clip_length, seed=arguments.seed, crop=_crop(arguments))
     metrics, not_measured = _metrics(arguments)
     rows: dict[str, Sequence[Result]] = {}
@@ -72,10 +72,10 @@ def main(arguments: argparse.Namespace) -> None:
     for earlier in arguments.beside:
         rows |= {f"{earlier.stem}: {name}": results for name, results in read_results(earlier).items()}
     print(as_text(rows))
-    for contestant, results in rows.items():
+    for method, results in rows.items():
         for result in results:
             if result.note:
-                print(f"{contestant}, {result.manifest.metric}: {result.note}")
+                print(f"{method}, {result.manifest.metric}: {result.note}")
     for line in (*table_warnings(rows), *(f"not measured: {reason}" for reason in not_measured.values())):
         print(line)
     print(f"written: {path}")
@@ -90,7 +90,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UserError(f"--clip_length {arguments.clip_length}: expected at least 2")
     names = [folder.name for folder in arguments.fake]
     if len(set(names)) < len(names):
-        raise UserError(f"--fake {' '.join(names)}: expected folders of different names, since they name contestants")
+        raise UserError(f"--fake {' '.join(names)}: expected folders of different names, since they name methods")
 
 
 def _metrics(arguments: argparse.Namespace) -> tuple[list[Metric], dict[str, str]]:
@@ -113,14 +113,14 @@ def _metrics(arguments: argparse.Namespace) -> tuple[list[Metric], dict[str, str
     return metrics, not_measured
 
 
-def _contestant_folders(results: Path) -> list[Path]:
+def _method_folders(results: Path) -> list[Path]:
     """The folders of test.py's results that hold frames."""
     if not results.is_dir():
         raise UserError(f"{results}: expected the folder of test.py's results, found none")
     folders = [one for one in sorted(results.iterdir()) if one.is_dir() and one.name not in REFERENCES]
     folders = [one for one in folders if any(inner.is_dir() for inner in one.iterdir())]
     if not folders:
-        raise UserError(f"{results}: expected a folder of frames a contestant, found none; run test.py first")
+        raise UserError(f"{results}: expected a folder of frames a method, found none; run test.py first")
     return folders
 
 
@@ -152,10 +152,10 @@ def _crop(arguments: argparse.Namespace) -> str:
     return f"{data.dataset_mode}, {data.resize_or_crop}, loadSize {data.loadSize}, fineSize {data.fineSize}"
 
 
-def _num_given(arguments: argparse.Namespace, contestant: str) -> dict[str, int] | int:
+def _num_given(arguments: argparse.Namespace, method: str) -> dict[str, int] | int:
     if arguments.num_given is not None:
         return int(arguments.num_given)
-    takes = _from_results(arguments, "metrics.json").get(contestant)
+    takes = _from_results(arguments, "metrics.json").get(method)
     return NUM_GIVEN if takes is None else {take["sequence"]: take["num_given"] for take in takes}
 
 

@@ -45,7 +45,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Result:
-    """A figure of one contestant.
+    """A figure of one method.
 
     Attributes:
         value: None when no frame could be judged.
@@ -86,17 +86,17 @@ def table_warnings(rows: dict[str, Sequence[Result]]) -> list[str]:
     """A line for every figure that was made otherwise than the first of its metric in the table.
 
     Args:
-        rows: results by contestant.
+        rows: results by method.
     """
     first: dict[str, tuple[str, Manifest]] = {}
     warnings = []
-    for contestant, results in rows.items():
+    for method, results in rows.items():
         for manifest in (result.manifest for result in results):
-            reference, expected = first.setdefault(manifest.metric, (contestant, manifest))
+            reference, expected = first.setdefault(manifest.metric, (method, manifest))
             different = differences(expected, manifest)
             if different:
                 warnings.append(
-                    f"warning: {manifest.metric} of {contestant} was not made as that of {reference}; do not compare "
+                    f"warning: {manifest.metric} of {method} was not made as that of {reference}; do not compare "
                     f"them: other {', '.join(different)}"
                 )
     return warnings

@@ -1,4 +1,4 @@
-"""How does a comparison of frames become a figure of a contestant, with its interval and its manifest?"""
+"""How does a comparison of frames become a figure of a method, with its interval and its manifest?"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Rules:
 
 
 class Metric(Protocol):
-    """Judges a contestant."""
+    """Judges a method."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""How are the figures of several contestants shown together, and kept so that they can be compared later?"""
+"""How are the figures of several methods shown together, and kept so that they can be compared later?"""
 
 import json
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ FORMAT = 1
 
 
 def as_text(rows: dict[str, Sequence[Result]]) -> str:
-    """A Markdown table: a row a contestant, a column a metric with its 95 % interval.
+    """A Markdown table: a row a method, a column a metric with its 95 % interval.
 
     Args:
-        rows: results by contestant; not all need to have the same metrics.
+        rows: results by method; not all need to have the same metrics.
     """
     better = {result.manifest.metric: result.better for results in rows.values() for result in results}
     header = ["contestant", *(f"{name} {'↑' if way == 'higher' else '↓'}" for name, way in better.items())]
     lines = []
-    for contestant, results in rows.items():
+    for method, results in rows.items():
         by_name = {result.manifest.metric: result for result in results}
-        lines.append([contestant, *(_cell(by_name.get(name)) for name in better)])
+        lines.append([method, *(_cell(by_name.get(name)) for name in better)])
     return text_table(header, lines)
 
 
@@ -42,11 +42,11 @@ def write_results(path: Path, rows: dict[str, Sequence[Result]], *, not_measured
 
     Args:
         path: a JSON file.
-        rows: results by contestant.
+        rows: results by method.
         not_measured: metrics that were asked for and could not be had, and why.
     """
-    contestants = {name: [result.to_json() for result in results] for name, results in rows.items()}
-    write_json(path, {"format": FORMAT, "contestants": contestants, "not_measured": not_measured})
+    methods = {name: [result.to_json() for result in results] for name, results in rows.items()}
+    write_json(path, {"format": FORMAT, "contestants": methods, "not_measured": not_measured})
 
 
 def read_results(path: Path) -> dict[str, list[Result]]:

@@ -273,8 +273,8 @@ class FaceFrames(Frames):
         """
         if self.files.images:
             return picture_size(self.files.images[index])
-        if self.files.facts.size is not None:
-            return self.files.facts.size
+        if self.files.metadata.size is not None:
+            return self.files.metadata.size
         box = self._box(index, height=2**20, width=2**20)
         return box.bottom, box.right
 

@@ -362,13 +362,13 @@ class PoseFrames(Frames):
         for pictures in (self.files.images, self.files.parts.get("densepose", [])):
             if pictures:
                 return picture_size(pictures[index])
-        if self.files.facts.size is None:
+        if self.files.metadata.size is None:
             path = self.files.leading[index]
             raise UserError(
                 f"{path}: expected a frame size, found OpenPose files alone; put a video.json beside them: "
                 '{"frames_per_second": 25, "height": 512, "width": 896}'
             )
-        return self.files.facts.size
+        return self.files.metadata.size
 
 
 def pose_files(

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.signal import savgol_filter
 
 from data.kinds.face import NUM_LANDMARKS, landmarks_as_text
-from data.layout import VIDEO_FACTS
+from data.layout import VIDEO_METADATA
 from data.prepare.folders import new_folders
 from data.storage.picture_files import write_picture
 from util.errors import UserError
@@ -110,7 +110,7 @@ def prepare_face(
                 f"{video}: expected a face, found none in {len(found)} frames; try --enlarge 2, or another video"
             )
         write_landmarks(keypoints, smoothed(filled(found)))
-        write_facts(images, frames_per_second=rate, picture=picture)
+        write_metadata(images, frames_per_second=rate, picture=picture)
     print(
         f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
         f"{len(found) - num_found} filled from their neighbours in time"
@@ -137,10 +137,10 @@ def write_landmarks(folder: Path, points: np.ndarray) -> None:
         write_text(folder / f"{number:05d}.txt", landmarks_as_text(frame))
 
 
-def write_facts(folder: Path, *, frames_per_second: float, picture: np.ndarray) -> None:
+def write_metadata(folder: Path, *, frames_per_second: float, picture: np.ndarray) -> None:
     """Note beside the pictures what they do not tell themselves; ``picture`` is one of them."""
     height, width = picture.shape[:2]
-    write_json(folder / VIDEO_FACTS, {"frames_per_second": frames_per_second, "height": height, "width": width})
+    write_json(folder / VIDEO_METADATA, {"frames_per_second": frames_per_second, "height": height, "width": width})
 
 
 def enlarged_size(size: Sequence[int], factor: float) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.layout import VIDEO_FACTS
+from data.layout import VIDEO_METADATA
 from data.prepare.folders import new_folders
 from data.storage.picture_files import write_picture
 from util.errors import UserError
@@ -66,7 +66,7 @@ def prepare_paired(
             raise UserError(
                 f"{inputs}: expected frames {first_frame}:{end_frame or ''}, found none; choose others with --frames"
             )
-        write_json(folder_b / VIDEO_FACTS, {"frames_per_second": rate, "height": size[0], "width": size[1]})
+        write_json(folder_b / VIDEO_METADATA, {"frames_per_second": rate, "height": size[0], "width": size[1]})
     print(f"{out}: {phase} sequence {name!r}, {count} pairs of {size[1]} x {size[0]} at {rate:.4g} per second{resized}")
 
 

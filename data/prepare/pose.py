@@ -19,7 +19,7 @@ from data.kinds.openpose import (
     read_people,
 )
 from data.kinds.pose import frame_of
-from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_FACTS
+from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_METADATA
 from data.prepare.folders import new_folders
 from data.storage.picture_files import picture_size, write_picture
 from util.errors import UserError
@@ -120,8 +120,8 @@ def prepare_pose(
         if has_frames:
             size = _write_frames(folders["img"], video=video, pictures=pictures, num_frames=len(files), suffix=suffix)
         rate = frames_per_second or (probe(video).frames_per_second if video else DEFAULT_FRAMES_PER_SECOND)
-        facts = {"frames_per_second": rate} | ({"height": size[0], "width": size[1]} if size else {})
-        write_json(folders["img" if has_frames else "openpose"] / VIDEO_FACTS, facts)
+        metadata = {"frames_per_second": rate} | ({"height": size[0], "width": size[1]} if size else {})
+        write_json(folders["img" if has_frames else "openpose"] / VIDEO_METADATA, metadata)
     still_missing = int(sum(not is_seen(person)[BODY].any() for person in points))
     print(
         f"{out}: {phase} sequence {name!r}, {len(files)} frames; somebody found in {len(files) - track.num_missing}, "
@@ -239,7 +239,7 @@ def reference_points(reference: Path) -> np.ndarray:
         folders = [reference / "train_openpose", *sorted(reference.glob("*_openpose")), reference]
         found = (sorted(folder.rglob("*.json")) for folder in folders if folder.is_dir())
         files = next((paths for paths in found if paths), [])
-    files = [path for path in files if path.name != VIDEO_FACTS]
+    files = [path for path in files if path.name != VIDEO_METADATA]
     people = [most_prominent(read_people(path)) for path in files]
     seen = [person for person in people if person is not None]
     if not seen:
@@ -318,7 +318,7 @@ def _listed(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of {what}, found none; check the path")
     found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    found = [path for path in found if path.name != VIDEO_FACTS]
+    found = [path for path in found if path.name != VIDEO_METADATA]
     if not found:
         raise UserError(f"{folder}: expected {what}, found none; check the path")
     return sorted(found, key=lambda path: frame_of(path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.layout import face_files
-from data.prepare.face import enlarged, new_face_folders, write_facts, write_landmarks
+from data.prepare.face import enlarged, new_face_folders, write_landmarks, write_metadata
 from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.media.video import probe, read_video
@@ -56,7 +56,7 @@ def _write_sequence(out: Path, phase: str) -> None:
             picture = enlarged(frame, ENLARGE)
             write_picture(images / f"{number:05d}.png", picture)
         write_landmarks(keypoints, sample_landmarks()[wanted.start : wanted.stop])
-        write_facts(images, frames_per_second=probe(video).frames_per_second, picture=picture)
+        write_metadata(images, frames_per_second=probe(video).frames_per_second, picture=picture)
 
 
 def _check_sequence(out: Path, phase: str) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 
 from data.kinds.openpose import people_as_json
 from data.kinds.pose import pose_files
-from data.prepare.face import write_facts
+from data.prepare.face import write_metadata
 from data.prepare.folders import new_folders
 from data.samples.worlds.puppet import FRAMES_PER_SECOND, Moment, Puppet
 from data.storage.picture_files import write_picture
 from util.errors import UserError
-from util.files import write_json, written_beside
+from util.files import atomic_write, write_json
 
 SEQUENCE = "puppet"
 # Test frames are another phase of the dance, a second and more after the last training frame.
@@ -49,7 +49,7 @@ def write_pose_sample(out: Path, *, seed: int = 0, phases: tuple[str, ...] = tup
                 for number, time in enumerate(wanted):
                     moment = puppet.moment(time)
                     _write_moment(moment, made, number)
-                write_facts(made["img"], frames_per_second=FRAMES_PER_SECOND, picture=moment.image)
+                write_metadata(made["img"], frames_per_second=FRAMES_PER_SECOND, picture=moment.image)
             print(f"{folder}: {len(wanted)} frames written, with OpenPose, DensePose and exact flow")
 
 
@@ -57,7 +57,7 @@ def _write_moment(moment: Moment, folders: dict[str, Path], number: int) -> None
     write_picture(folders["img"] / f"{number:05d}.png", moment.image)
     write_picture(folders["densepose"] / f"{number:05d}.png", moment.densepose)
     write_json(folders["openpose"] / f"{number:05d}.json", people_as_json([moment.person]))
-    with written_beside(folders["flow"] / f"{number:05d}.npz") as scratch:
+    with atomic_write(folders["flow"] / f"{number:05d}.npz") as scratch:
         np.savez_compressed(
             scratch,
             forward=_stored(moment.forward.flow),

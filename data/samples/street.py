@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.layout import VIDEO_FACTS
+from data.layout import VIDEO_METADATA
 from data.samples.worlds.city import City, Frame
 from data.storage.picture_files import write_picture
 from util.errors import UserError
-from util.files import write_json, written_beside
+from util.files import atomic_write, write_json
 
 FRAMES_PER_SECOND = 17.0
 """As in Cityscapes."""
@@ -63,8 +63,8 @@ def write_street_sample(
             with _written_together(targets) as folders:
                 for number, frame in enumerate(frames):
                     _write_frame(folders, number, frame)
-                facts = {"frames_per_second": FRAMES_PER_SECOND, "height": height, "width": width}
-                write_json(folders[1] / VIDEO_FACTS, facts)
+                metadata = {"frames_per_second": FRAMES_PER_SECOND, "height": height, "width": width}
+                write_json(folders[1] / VIDEO_METADATA, metadata)
             print(f"{targets[1]}: {wanted} frames written, with labels, instances and motion")
 
 
@@ -96,9 +96,9 @@ def _write_frame(folders: list[Path], number: int, frame: Frame) -> None:
     labels, images, instances, flows = (folder / f"{number:05d}.png" for folder in folders)
     write_picture(labels, frame.labels)
     write_picture(images, frame.image)
-    with written_beside(instances) as scratch:
+    with atomic_write(instances) as scratch:
         Image.fromarray(frame.instances).save(scratch)
-    with written_beside(flows.with_suffix(".npz")) as scratch:
+    with atomic_write(flows.with_suffix(".npz")) as scratch:
         np.savez_compressed(
             scratch,
             forward=_stored(frame.forward.flow),

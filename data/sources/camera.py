@@ -24,7 +24,7 @@ from data.kinds.paired import MODES
 from data.prepare.face import LandmarkFinder, enlarged, load_landmark_finder
 from data.sequences import VideoSequence
 from data.sources.subject_size import UsualWidths, resizing
-from data.sources.video import refuse_impossible
+from data.sources.video import check_finder_kind
 from data.transforms import Box, Geometry, View
 from options.config import DataConfig
 from util.errors import UserError
@@ -72,7 +72,7 @@ def sequence_frames(sequence: VideoSequence) -> Iterator[LiveFrame]:
         yield LiveFrame(now, sequence.semantic(number))
 
 
-class Newest(Generic[Item]):
+class DropOldestQueue(Generic[Item]):
     """Iterates over items that a thread of its own reads as they come; of those that wait the newest are kept.
 
     Attributes:
@@ -187,7 +187,7 @@ def camera_frames(
     Raises:
         UserError: the model draws from something that no camera shows, or dlib is missing.
     """
-    refuse_impossible("--webcam", config)
+    check_finder_kind("--webcam", config)
     geometry = build_geometry(config)
     if config.dataset_mode == "face":
         encoder = cast(FaceEncoder, build_kind(config).encoder)
@@ -251,7 +251,7 @@ def _face_frames(
         yield LiveFrame(now, semantic, signed(view.of_frame(picture, filter="bicubic")))
 
 
-class Glimpse:
+class CameraStart:
     """The first frames of a stream, as a sequence to take the opening from."""
 
     def __init__(self, name: str, frames: Sequence[LiveFrame]) -> None:

@@ -16,7 +16,7 @@ from data.build import build_geometry, build_kind
 from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.base import Frames, of_size
 from data.kinds.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
-from data.layout import SequenceFiles, VideoFacts
+from data.layout import SequenceFiles, VideoMetadata
 from data.prepare.face import LandmarkFinder, enlarged, enlarged_size, load_landmark_finder
 from data.sequences import VideoSequence
 from data.sources.subject_size import UsualWidths, resizing
@@ -74,13 +74,13 @@ class FaceVideoFrames(FaceFrames):
         return in_pixels(self.landmarks[index])
 
 
-def refuse_other_videos(path: Path, config: DataConfig) -> None:
+def check_video_kind(path: Path, config: DataConfig) -> None:
     """Say what to do with a file that is no whole video, or from which the model of ``config`` cannot draw.
 
     Raises:
         UserError: it is such a file.
     """
-    refuse_impossible(f"--video {path}", config)
+    check_finder_kind(f"--video {path}", config)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise UserError(f"--video {path}: expected a file {', '.join(VIDEO_SUFFIXES)}; convert it first")
     video_table(path)
@@ -98,13 +98,13 @@ def own_video(path: Path, config: DataConfig, *, usual: UsualWidths | None = Non
         UserError: the file is no whole video, the model draws from something else than videos, or from faces and
             there is none, or dlib is missing.
     """
-    refuse_other_videos(path, config)
+    check_video_kind(path, config)
     table = video_table(path)
-    facts = VideoFacts(table.frames_per_second, (table.height, table.width))
+    metadata = VideoMetadata(table.frames_per_second, (table.height, table.width))
     kind, cache = build_kind(config), ArrayCache(max_bytes=0)  # read once and in order
     if config.dataset_mode == "face":
         find = load_landmark_finder()
-        files = SequenceFiles(path.stem, {"images": frames_of(path)}, facts)
+        files = SequenceFiles(path.stem, {"images": frames_of(path)}, metadata)
         widths = [] if usual is None else face_widths(files.images, find=find)
         factor, resized = resizing(widths, usual, size=(table.height, table.width))
         landmarks, found = found_landmarks(path, find=find, num_frames=table.num_frames, factor=factor)
@@ -113,11 +113,11 @@ def own_video(path: Path, config: DataConfig, *, usual: UsualWidths | None = Non
         note = f"{found}; {resized}"
     else:
         note = ""
-        frames = kind.frames(SequenceFiles(path.stem, {"inputs": frames_of(path)}, facts), cache=cache)
+        frames = kind.frames(SequenceFiles(path.stem, {"inputs": frames_of(path)}, metadata), cache=cache)
     return OwnVideo(VideoSequence(frames, encoder=kind.encoder, geometry=build_geometry(config)), note)
 
 
-def refuse_impossible(flag: str, config: DataConfig) -> None:
+def check_finder_kind(flag: str, config: DataConfig) -> None:
     """Say what to do where a model of this kind draws from something that no video shows.
 
     Raises:

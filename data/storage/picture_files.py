@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from data.storage.shards import open_file
 from data.storage.video_files import is_video_frame, read_video_frame, video_table
 from util.errors import UserError
-from util.files import written_beside
+from util.files import atomic_write
 
 # What Pillow raises for a file that is missing, cut off, damaged or no picture at all; SyntaxError is a broken PNG.
 _READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -113,7 +113,7 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         raise ValueError(f"expected uint8 [H, W, 3] or [H, W], got {picture.dtype} {list(picture.shape)}")
     # JPEG: quality 95 without thinning the colours, since these are frames to learn from, not to look at
     settings = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {"compress_level": 4}
-    with written_beside(path) as scratch:
+    with atomic_write(path) as scratch:
         Image.fromarray(picture).save(scratch, **settings)  # type: ignore[arg-type]
 
 

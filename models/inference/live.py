@@ -23,16 +23,16 @@ from data.kinds.base import Encoder
 from data.sequences import VideoSequence
 from data.sources.camera import (
     CameraCounts,
-    Glimpse,
+    CameraStart,
+    DropOldestQueue,
     LiveFrame,
-    Newest,
     camera_frames,
     camera_pictures,
     sequence_frames,
 )
 from data.sources.subject_size import note_on_sizes
 from data.sources.video import own_video
-from models.inference.pipeline import Contestant, Opening, make_contestants, noted_widths
+from models.inference.pipeline import FirstFrames, Method, make_methods, noted_widths
 from models.inference.threads import in_background
 from models.interpolation.guided import resolve_interpolation
 from options.config import LIVE_PORT, TestConfig
@@ -40,7 +40,7 @@ from util.checkpoint import Checkpoint
 from util.device import choose_device
 from util.errors import UserError
 from util.media.pictures import to_uint8
-from util.report.live_page import LivePage, Picture, Playout, jpeg_of
+from util.report.live_page import LivePage, Picture, PlayoutClock, jpeg_of
 
 # where --lookahead does not say: a gap of up to 6 frames, a quarter of a second at 25 frames per second
 LOOKAHEAD = 6
@@ -52,21 +52,21 @@ COUNTS = {
 }
 
 
-class Round(NamedTuple):
+class StreamPass(NamedTuple):
     """A pass of a stream: a sequence from its beginning, or a camera until it ends."""
 
     frames: Iterator[LiveFrame]
     opening: list[Tensor]
 
 
-def sequence_rounds(sequences: Sequence[VideoSequence], opening: Opening) -> Iterator[Round]:
+def sequence_rounds(sequences: Sequence[VideoSequence], opening: FirstFrames) -> Iterator[StreamPass]:
     """Sequences one after the other, again and again, each at its own rate."""
     while True:
         for sequence in sequences:
-            yield Round(sequence_frames(sequence), opening.frames(sequence))
+            yield StreamPass(sequence_frames(sequence), opening.frames(sequence))
 
 
-def camera_rounds(frames: Iterator[LiveFrame], opening: Opening, *, name: str) -> Iterator[Round]:
+def camera_rounds(frames: Iterator[LiveFrame], opening: FirstFrames, *, name: str) -> Iterator[StreamPass]:
     """A camera's frames, in one pass.
 
     Raises:
@@ -75,7 +75,7 @@ def camera_rounds(frames: Iterator[LiveFrame], opening: Opening, *, name: str) -
     first = list(islice(frames, max(opening.count, 1)))
     if not first:
         raise UserError(f"--webcam {name}: expected a stream with a face, where the model draws faces; found none")
-    yield Round(chain(first, frames), opening.frames(Glimpse(name, first)))
+    yield StreamPass(chain(first, frames), opening.frames(CameraStart(name, first)))
 
 
 class LiveStream:
@@ -86,7 +86,7 @@ class LiveStream:
         num_drawn: those of them that the generator drew.
     """
 
-    def __init__(self, one: Contestant, rounds: Iterator[Round]) -> None:
+    def __init__(self, one: Method, rounds: Iterator[StreamPass]) -> None:
         """Args: who draws, and what."""
         self.num_arrived = 0
         self.num_drawn = 0
@@ -148,11 +148,11 @@ class Source(NamedTuple):
     """
 
     name: str
-    rounds: Iterator[Round]
+    rounds: Iterator[StreamPass]
     counts: Callable[[], dict[str, float]]
 
 
-def open_source(config: TestConfig, saved: Checkpoint, opening: Opening) -> Source:
+def open_source(config: TestConfig, saved: Checkpoint, opening: FirstFrames) -> Source:
     """A camera (``--webcam``), a video of one's own (``--video``), or the sequences of a dataset, for a checkpoint.
 
     Raises:
@@ -160,7 +160,7 @@ def open_source(config: TestConfig, saved: Checkpoint, opening: Opening) -> Sour
     """
     data, usual = saved.config.data, noted_widths(saved)
     if config.webcam is not None:
-        pictures, counts = Newest(camera_pictures(config.webcam)), CameraCounts()
+        pictures, counts = DropOldestQueue(camera_pictures(config.webcam)), CameraCounts()
         frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual))
         return Source(
             f"camera {config.webcam}" if config.webcam.isdecimal() else Path(config.webcam).name,
@@ -201,7 +201,7 @@ def show(pictures: Iterator[Picture], page: LivePage, *, ahead: int) -> None:
     Where one more is ready the oldest is shown at once: else those after a stall would wait as long as it took, which
     would hold up the engine, whose pictures would come late again.
     """
-    playout, is_crowded = Playout(), threading.Event()
+    playout, is_crowded = PlayoutClock(), threading.Event()
 
     def noticed() -> Iterator[Picture]:
         for number, picture in enumerate(pictures, start=1):
@@ -242,12 +242,12 @@ def run_live(config: TestConfig) -> None:
     """
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
-    one = make_contestants(replace(config, lookahead=config.lookahead or LOOKAHEAD), device)[0]
+    one = make_methods(replace(config, lookahead=config.lookahead or LOOKAHEAD), device)[0]
     data, generator = one.saved.config.data, one.saved.config.generator
-    opening = Opening(config, data=data, count=generator.n_frames_G - 1, device=device)
+    opening = FirstFrames(config, data=data, count=generator.n_frames_G - 1, device=device)
     source = open_source(config, one.saved, opening)
     stream = LiveStream(one, source.rounds)
-    facts = {
+    metadata = {
         "title": "Fast-Vid2Vid, live",
         "source": source.name,
         "checkpoint": f"{one.saved.folder.resolve().parent.name}, {one.saved.folder.name}",
@@ -260,7 +260,7 @@ def run_live(config: TestConfig) -> None:
     }
     page = LivePage(
         port=LIVE_PORT if config.serve is None else config.serve,
-        facts=facts,
+        metadata=metadata,
         counts=lambda: source.counts() | {"drawn_share": stream.drawn_share},
     )
     with interrupted_once(), page:

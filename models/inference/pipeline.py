@@ -8,7 +8,7 @@ from torch import Tensor
 
 from data.build import build_encoder
 from data.sequences import VideoSequence
-from data.sources.camera import Glimpse
+from data.sources.camera import CameraStart
 from data.sources.subject_size import UsualWidths
 from models.build import load_generator
 from models.inference.runtimes.choose import make_runtime, read_runtime
@@ -25,7 +25,7 @@ from util.errors import UserError
 
 
 @dataclass
-class Contestant:
+class Method:
     """A checkpoint and the way its frames become a video."""
 
     name: str
@@ -39,14 +39,14 @@ class Contestant:
 
 def noted_widths(saved: Checkpoint) -> UsualWidths | None:
     """How wide the training's faces were, in pixels; None for other kinds, and for checkpoints of before that note."""
-    noted = saved.facts.get("subject_widths")
+    noted = saved.metadata.get("subject_widths")
     return None if noted is None else UsualWidths(*noted)
 
 
-def make_contestants(config: TestConfig, device: torch.device) -> list[Contestant]:
+def make_methods(config: TestConfig, device: torch.device) -> list[Method]:
     """The full pipeline first; then, as asked, the student and the teacher on every frame."""
 
-    def contestant(name: str, path: str, flag: str, keyframes: str) -> Contestant:
+    def method(name: str, path: str, flag: str, keyframes: str) -> Method:
         saved = checkpoints.load(path, flag=flag)
         generator = load_generator(saved)
         if isinstance(generator, GlobalGenerator):
@@ -63,22 +63,22 @@ def make_contestants(config: TestConfig, device: torch.device) -> list[Contestan
             foreground=build_encoder(saved.config.data).foreground,
         )
         lookahead = config.lookahead if name == "fast" else 0
-        return Contestant(name, saved, engine, keyframes, config.keyframe_share, lookahead, config.keyframe_quality)
+        return Method(name, saved, engine, keyframes, config.keyframe_share, lookahead, config.keyframe_quality)
 
     if config.first_frame == "generated":
         saved = checkpoints.load(config.checkpoint, flag="--checkpoint")
         if not saved.config.schedule.no_first_img:
             print(f"note: {saved.folder} was not trained with --no_first_img; its first frames will be poor")
-    contestants = [contestant("fast", config.checkpoint, "--checkpoint", config.keyframes)]
+    methods = [method("fast", config.checkpoint, "--checkpoint", config.keyframes)]
     if config.student_all:
-        contestants.append(contestant("student_all", config.checkpoint, "--checkpoint", "all"))
+        methods.append(method("student_all", config.checkpoint, "--checkpoint", "all"))
     if config.teacher is not None:
-        contestants.append(contestant("teacher", config.teacher, "--teacher", "all"))
-    if len({one.saved.config.data for one in contestants}) > 1:
+        methods.append(method("teacher", config.teacher, "--teacher", "all"))
+    if len({one.saved.config.data for one in methods}) > 1:
         raise UserError(
             f"--teacher {config.teacher} encodes its data in another way than --checkpoint; train both alike"
         )
-    return contestants
+    return methods
 
 
 def choose_runtime(config: TestConfig, generator: VideoGenerator, device: torch.device) -> Runtime:
@@ -92,7 +92,7 @@ def choose_runtime(config: TestConfig, generator: VideoGenerator, device: torch.
     return choice.runtime
 
 
-class Opening:
+class FirstFrames:
     """The first frames of a video, as ``--first_frame`` has them."""
 
     def __init__(self, config: TestConfig, *, data: DataConfig, count: int, device: torch.device) -> None:
@@ -110,7 +110,7 @@ class Opening:
                 raise UserError(f"--single_checkpoint {config.single_checkpoint} encodes its data in another way")
             self.generator = generator
 
-    def frames(self, sequence: VideoSequence | Glimpse) -> list[Tensor]:
+    def frames(self, sequence: VideoSequence | CameraStart) -> list[Tensor]:
         """The opening of ``sequence``; empty when it is generated."""
         count = min(self.count, sequence.num_frames)
         if self.kind == "generated":
@@ -131,33 +131,33 @@ class Opening:
         return len(opening) if self.kind == "real" else 0
 
 
-def choose(sequence: VideoSequence, contestant: Contestant, num_opening: int) -> list[int]:
-    """Key-frames of a sequence for a contestant; the whole semantic video is looked at, small."""
-    if contestant.keyframes == "all":
+def choose(sequence: VideoSequence, method: Method, num_opening: int) -> list[int]:
+    """Key-frames of a sequence for a method; the whole semantic video is looked at, small."""
+    if method.keyframes == "all":
         return list(range(sequence.num_frames))
-    if contestant.lookahead:
+    if method.lookahead:
         chooser = LiveKeyframes(
-            share=contestant.share,
-            lookahead=contestant.lookahead,
+            share=method.share,
+            lookahead=method.lookahead,
             num_given=num_opening,
-            quality=contestant.quality,
+            quality=method.quality,
         )
         pushed = [chooser.push(thumbnail(sequence.semantic(number))) for number in range(sequence.num_frames)]
         return [number for number in pushed if number is not None] + chooser.finish()
     thumbnails = LazyThumbnails(sequence.semantic, num_frames=sequence.num_frames)
     return choose_keyframes(
         thumbnails,
-        method=contestant.keyframes,
-        share=contestant.share,
+        method=method.keyframes,
+        share=method.share,
         num_given=num_opening,
-        quality=contestant.quality,
+        quality=method.quality,
     )
 
 
 def play(
-    one: Contestant, sequence: VideoSequence, keys: list[int], opening: list[Tensor], *, overlapped: bool = False
+    one: Method, sequence: VideoSequence, keys: list[int], opening: list[Tensor], *, overlapped: bool = False
 ) -> Iterator[Tensor]:
-    """A contestant's frames; with ``--lookahead`` as a stream that knows no more, which chooses the same key-frames.
+    """A method's frames; with ``--lookahead`` as a stream that knows no more, which chooses the same key-frames.
 
     ``overlapped``: see ``Synthesizer.frames``.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from util import checkpoint as checkpoints
 from util.errors import OneLineParser, run_program
-from util.files import written_beside
+from util.files import atomic_write
 
 
 def export_generator(checkpoint: str | Path, out: Path) -> list[str]:
@@ -37,7 +37,7 @@ def export_generator(checkpoint: str | Path, out: Path) -> list[str]:
         }
     lines = []
     for path, state in scales.items():
-        with written_beside(path) as scratch:
+        with atomic_write(path) as scratch:
             torch.save(OrderedDict(state), scratch)
         lines.append(f"written: {path}, {len(state)} tensors")
     if generator.warp_align_corners and not generator.no_flow:

@@ -106,8 +106,8 @@ def _single_image(shapes: Shapes, *, where: str) -> Architecture:
 def _shape(shapes: Shapes, name: str, *, where: str) -> Sequence[int]:
     if len(shapes.get(name, ())) != 4:
         some = ", ".join(list(shapes)[:3])
-        is_critic = any(re.match(r"(scale\d+_)?layer\d+\.", one) for one in shapes)
-        found = "a critic; generators alone are imported" if is_critic else f"other tensors ({some}, ...)"
+        is_discriminator = any(re.match(r"(scale\d+_)?layer\d+\.", one) for one in shapes)
+        found = "a discriminator; generators alone are imported" if is_discriminator else f"other tensors ({some}, ...)"
         raise UserError(f"{where}: expected a published generator, with {name}, found {found}")
     return shapes[name]
 
@@ -148,7 +148,7 @@ def data_found(dataset_mode: str, semantic_channels: int) -> dict[str, Any]:
     return found
 
 
-def settle_data(found: dict[str, Any], told: Sequence[str], *, semantic_channels: int, where: str) -> Told:
+def resolve_data(found: dict[str, Any], told: Sequence[str], *, semantic_channels: int, where: str) -> Told:
     """The data's config: what was found, then the user's flags.
 
     Raises:
@@ -219,7 +219,7 @@ def import_generator(
         raise UserError(f"{where}: draws single images, and no such student exists; give --as teacher")
     options = options_found(olds[0])
     data = data_found(dataset_mode, found.semantic_channels) | options
-    settled = settle_data(data, told, semantic_channels=found.semantic_channels, where=where)
+    settled = resolve_data(data, told, semantic_channels=found.semantic_channels, where=where)
     architecture = found.generator | {
         "low_demand": role == "student",
         "warp_align_corners": False,
@@ -242,7 +242,7 @@ def import_generator(
         step=0,
         networks={"generator": generator},
         training_state={},
-        facts={
+        metadata={
             "semantic_channels": found.semantic_channels,
             "made_of": origin,
             "command": shlex.join(["python", *sys.argv]),

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CriticOutput = list[list[Tensor]]  # per spatial scale, the outputs of every layer; the last is the verdict
+DiscriminatorMaps = list[list[Tensor]]  # per spatial scale, the outputs of every layer; the last is the verdict
 
 
 @dataclass
@@ -81,39 +81,41 @@ def pyramid_l1(first: Tensor, second: Tensor, *, num_scales: int, mask: Tensor |
     return distances
 
 
-def adversarial(verdict: Tensor, *, is_real: bool, mode: str, for_critic: bool) -> Tensor:
+def adversarial(discriminator_output: Tensor, *, is_real: bool, mode: str, for_discriminator: bool) -> Tensor:
     """Adversarial loss of one verdict map.
 
     Args:
-        verdict: what the critic's last layer says, any shape.
+        verdict: what the discriminator's last layer says, any shape.
         is_real: what the verdict should have been.
         mode: ``ls`` (least squares), ``hinge`` or ``original`` (cross entropy on logits).
-        for_critic: the hinge is different for critic and generator.
+        for_critic: the hinge is different for discriminator and generator.
 
     Raises:
         ValueError: when the mode is unknown.
     """
-    verdict = verdict.float()
+    discriminator_output = discriminator_output.float()
     if mode == "ls":
-        return F.mse_loss(verdict, torch.full_like(verdict, float(is_real)))
+        return F.mse_loss(discriminator_output, torch.full_like(discriminator_output, float(is_real)))
     if mode == "original":
-        return F.binary_cross_entropy_with_logits(verdict, torch.full_like(verdict, float(is_real)))
+        return F.binary_cross_entropy_with_logits(
+            discriminator_output, torch.full_like(discriminator_output, float(is_real))
+        )
     if mode == "hinge":
-        if not for_critic:
-            return -verdict.mean()
-        return F.relu(1 - verdict if is_real else 1 + verdict).mean()
+        if not for_discriminator:
+            return -discriminator_output.mean()
+        return F.relu(1 - discriminator_output if is_real else 1 + discriminator_output).mean()
     raise ValueError(f"gan mode: expected ls, hinge or original, got {mode}")
 
 
-def multiscale_adversarial(output: CriticOutput, *, is_real: bool, mode: str, for_critic: bool) -> Tensor:
-    """Sum over the critic's spatial scales of the adversarial loss of each verdict."""
+def multiscale_adversarial(output: DiscriminatorMaps, *, is_real: bool, mode: str, for_discriminator: bool) -> Tensor:
+    """Sum over the discriminator's spatial scales of the adversarial loss of each verdict."""
     return torch.stack(
-        [adversarial(layers[-1], is_real=is_real, mode=mode, for_critic=for_critic) for layers in output]
+        [adversarial(layers[-1], is_real=is_real, mode=mode, for_discriminator=for_discriminator) for layers in output]
     ).sum()
 
 
-def feature_matching(fake: CriticOutput, real: CriticOutput) -> Tensor:
-    """L1 between the critic's inner features of fake and real (vid2vid, section 3.3; weight 10).
+def feature_matching(fake: DiscriminatorMaps, real: DiscriminatorMaps) -> Tensor:
+    """L1 between the discriminator's inner features of fake and real (vid2vid, section 3.3; weight 10).
 
     Every layer counts 4 / (number of layers), every scale 1 / (number of scales); the verdict is left out.
     """

@@ -9,14 +9,14 @@ MAX_BASE_CHANNELS = 64
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """One PatchGAN critic per scale of an image pyramid (pix2pixHD; vid2vid's image, temporal and face critics).
+    """One PatchGAN discriminator per scale of an image pyramid (pix2pixHD; vid2vid's image, temporal and face discriminators).
 
     Args:
-        input_channels: everything the critic sees, concatenated.
-        base_channels: channels of the first layer of the full-resolution critic; doubled for each coarser
+        input_channels: everything the discriminator sees, concatenated.
+        base_channels: channels of the first layer of the full-resolution discriminator; doubled for each coarser
             scale, at most 64.
         num_layers: convolutions with stride 2.
-        num_scales: critics; each sees half the size of the one before.
+        num_scales: discriminators; each sees half the size of the one before.
         norm: ``batch`` or ``instance``.
         with_features: return every layer's output, for feature matching. This changes the parameters' names
             (as published), not their values.
@@ -39,7 +39,7 @@ class MultiscaleDiscriminator(nn.Module):
         self.with_features = with_features
         for scale in range(num_scales):
             width = min(MAX_BASE_CHANNELS, base_channels * 2**scale)
-            groups = critic(input_channels, width, num_layers, make_norm(norm))
+            groups = discriminator(input_channels, width, num_layers, make_norm(norm))
             number = num_scales - 1 - scale  # published names count from the coarsest
             if with_features:
                 for index, group in enumerate(groups):
@@ -61,7 +61,7 @@ class MultiscaleDiscriminator(nn.Module):
         Raises:
             ValueError: for a wrong number of channels.
         """
-        require_channels("critic input", x, self.input_channels)
+        require_channels("discriminator input", x, self.input_channels)
         judged = []
         for scale in range(self.num_scales):
             judged.append(self._judge(self.num_scales - 1 - scale, x))
@@ -78,8 +78,8 @@ class MultiscaleDiscriminator(nn.Module):
         return outputs
 
 
-def critic(inputs: int, base_channels: int, num_layers: int, norm: Norm) -> list[Layers]:
-    """The layers of one PatchGAN critic, grouped by convolution; the first and the last have no norm."""
+def discriminator(inputs: int, base_channels: int, num_layers: int, norm: Norm) -> list[Layers]:
+    """The layers of one PatchGAN discriminator, grouped by convolution; the first and the last have no norm."""
 
     def convolution(inputs: int, outputs: int, stride: int) -> nn.Module:
         return nn.Conv2d(inputs, outputs, 4, stride=stride, padding=2)

@@ -11,21 +11,21 @@ from torch import nn
 
 from data.build import build_clips
 from models.build import build_stage, load_generator
-from models.inference.runtimes.in_torch import made_for_drawing
+from models.inference.runtimes.in_torch import prepare_for_inference
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.generator import CompositeGenerator
 from models.networks.single_image import GlobalGenerator
 from models.training.checks import (
-    refuse_changes,
-    refuse_compile,
-    refuse_no_foreground,
-    refuse_other_batches,
-    refuse_short_clips,
-    refuse_sizes,
-    settle_generator,
-    settle_labels,
+    check_batches,
+    check_clip_lengths,
+    check_compile,
+    check_foreground,
+    check_sizes,
+    check_unchanged,
+    resolve_generator,
+    resolve_labels,
 )
-from models.training.distributed import Learner, synchronised
+from models.training.distributed import DistributedLoss, synchronised
 from models.training.divergence import Guard
 from models.training.run import Training
 from models.training.schedule import Schedule
@@ -34,11 +34,11 @@ from models.training.stages.tkd import TemporalDistillation
 from options.config import ScheduleConfig, TrainConfig
 from util import checkpoint as checkpoints
 from util.device import choose_device
-from util.distributed import ALONE, Processes
+from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.errors import UserError
 
 
-def clips_per_step(config: ScheduleConfig, processes: Processes) -> int:
+def clips_per_step(config: ScheduleConfig, processes: DistributedContext) -> int:
     """Clips behind one update of the weights, over all processes."""
     return config.batchSize * config.accumulate * processes.size
 
@@ -66,7 +66,7 @@ def is_motion_head(parameter: str) -> bool:
 
 
 def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.optim.Adam]:
-    """Adam for the generator and for the critics (vid2vid's settings; two time scales with ``--TTUR``)."""
+    """Adam for the generator and for the discriminators (vid2vid's settings; two time scales with ``--TTUR``)."""
     betas = (0.0, 0.9) if config.TTUR else (config.beta1, 0.999)
     rates = (config.lr / 2, config.lr * 2) if config.TTUR else (config.lr, config.lr)
     heads = [one for name, one in stage.generator.named_parameters() if is_motion_head(name)]
@@ -77,7 +77,7 @@ def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.op
     return {
         # fused: one call for all tensors; in small trainings the plain one spends more on calls than on arithmetic
         "generator": torch.optim.Adam(groups, lr=rates[0], betas=betas, fused=True),
-        "critics": torch.optim.Adam(stage.critics.parameters(), lr=rates[1], betas=betas, fused=True),
+        "critics": torch.optim.Adam(stage.discriminators.parameters(), lr=rates[1], betas=betas, fused=True),
     }
 
 
@@ -107,20 +107,20 @@ def load_teacher(config: TrainConfig) -> VideoGenerator | None:
     return teacher
 
 
-def python_command(processes: Processes) -> list[str]:
+def python_command(processes: DistributedContext) -> list[str]:
     """What starts a run of so many processes on one machine, without the program."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes.size)]
     return ["python", *(torchrun if processes.size > 1 else [])]
 
 
-def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Training, list[str]]:
+def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) -> tuple[Training, list[str]]:
     """Build the run of a config, fresh or taken up from its last save.
 
     Returns:
         The run, and lines for the log.
     """
     device = processes.device(choose_device(config.run.device))
-    config = settle_labels(settle_generator(config))
+    config = resolve_labels(resolve_generator(config))
     torch.manual_seed(config.run.seed)
     dataset = build_clips(config.data, config.schedule, root=Path(config.run.dataroot), seed=config.run.seed)
     widths = dataset.usual_widths()
@@ -128,7 +128,7 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
     stage, described = build_stage(
         config,
         semantic_channels=dataset.encoder.num_channels,
-        teacher=None if teacher is None else made_for_drawing(teacher, device),
+        teacher=None if teacher is None else prepare_for_inference(teacher, device),
         find_face=dataset.encoder.face,
     )
     place(stage, config, device)
@@ -141,20 +141,23 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
         schedule=build_schedule(config.schedule, num_sequences=len(dataset), clips_per_step=per_step),
         optimizers=build_optimizers(config.schedule, stage),
         scaler=torch.amp.GradScaler(device.type, enabled=config.run.amp == "fp16"),
-        facts={
+        metadata={
             "semantic_channels": dataset.encoder.num_channels,
             "subject_widths": widths,
             "made_of": described,
             "command": shlex.join([*python_command(processes), *sys.argv]),
             "clips_per_step": per_step,
         },
-        learners={"generator": Learner(stage.generator, processes), "critics": Learner(stage.critics, processes)},
+        distributed_losses={
+            "generator": DistributedLoss(stage.generator, processes),
+            "critics": DistributedLoss(stage.discriminators, processes),
+        },
         guard=Guard(max_failures=config.run.guard_max_failures, lr_factor=config.run.guard_lr_factor),
         processes=processes,
     )
-    refuse_short_clips(training)
-    refuse_no_foreground(training)
-    refuse_sizes(training)
+    check_clip_lengths(training)
+    check_foreground(training)
+    check_sizes(training)
     lines = [
         f"device: {device}" + (f", {processes.size} processes" if processes.size > 1 else ""),
         *described,
@@ -166,16 +169,25 @@ def assemble(config: TrainConfig, *, processes: Processes = ALONE) -> tuple[Trai
 
 def place(stage: Stage, config: TrainConfig, device: torch.device) -> None:
     """Bring the networks of a stage to the device, in the layout and the form that the config asks for."""
-    for module in (stage.generator, stage.critics, stage.perceptual, stage.estimator, getattr(stage, "teacher", None)):
+    for module in (
+        stage.generator,
+        stage.discriminators,
+        stage.perceptual,
+        stage.estimator,
+        getattr(stage, "teacher", None),
+    ):
         if isinstance(module, nn.Module):
             module.to(device)
             module.to(memory_format=torch.channels_last if config.run.channels_last else torch.contiguous_format)
     if isinstance(stage, TemporalDistillation) and stage.global_loss is not None:
         stage.global_loss.to(device)  # its tensors have a dimension too many for channels_last
     if config.run.sync_bn:
-        stage.generator, stage.critics = synchronised(stage.generator, device), synchronised(stage.critics, device)
+        stage.generator, stage.discriminators = (
+            synchronised(stage.generator, device),
+            synchronised(stage.discriminators, device),
+        )
     if config.run.compile:
-        refuse_compile()
+        check_compile()
         stage.generator.compile()
 
 
@@ -214,22 +226,22 @@ def resume(training: Training) -> str:
     Raises:
         UserError: when the save is another run's.
     """
-    latest, described = training.folder / "latest", training.facts["made_of"]
+    latest, described = training.folder / "latest", training.metadata["made_of"]
     if training.processes.is_writer:
         checkpoints.recover(latest)
     training.processes.wait()
     saved = checkpoints.load(latest, flag="--resume")
-    refuse_changes(training.config, saved.config, where=saved.folder)
-    refuse_other_batches(saved, training.facts["clips_per_step"])
-    if saved.facts["made_of"] != described:
-        before, now = (", ".join(facts) for facts in (saved.facts["made_of"], described))
+    check_unchanged(training.config, saved.config, where=saved.folder)
+    check_batches(saved, training.metadata["clips_per_step"])
+    if saved.metadata["made_of"] != described:
+        before, now = (", ".join(metadata) for metadata in (saved.metadata["made_of"], described))
         raise UserError(f"{saved.folder}: this run was started with {before}; found {now}")
     training.restore(saved)
     return f"resumed from {saved.folder} at step {training.step}"
 
 
 def start_from(training: Training, path: str) -> str:
-    """Take over the weights of another run's generator and, where they fit, its critics.
+    """Take over the weights of another run's generator and, where they fit, its discriminators.
 
     Returns:
         What was taken over, for the log.
@@ -243,10 +255,10 @@ def start_from(training: Training, path: str) -> str:
     if taken == 0 or (training.config.run.stage == "tkd" and taken < total):
         raise UserError(f"--init {path}: {taken} of {total} tensors fit this generator; expected the same architecture")
     said = [f"generator {taken} of {total} tensors"]
-    for name, critic in training.stage.critics.items():
+    for name, discriminator in training.stage.discriminators.items():
         if (saved.folder / f"critic_{name}.safetensors").is_file():
-            taken, total = checkpoints.transfer_weights(critic, saved.weights(f"critic_{name}"))
-            said.append(f"critic {name} {taken} of {total}")
+            taken, total = checkpoints.transfer_weights(discriminator, saved.weights(f"critic_{name}"))
+            said.append(f"discriminator {name} {taken} of {total}")
     return f"weights from {path}: " + ", ".join(said)
 
 

@@ -30,7 +30,7 @@ class _PlainMean:
 
 
 @contextmanager
-def measured_anew(network: nn.Module) -> Iterator[None]:
+def recompute_batch_norm(network: nn.Module) -> Iterator[None]:
     """Forget the running statistics of ``network``; in the block, in train mode, every call counts alike.
 
     A layer that is never called in the block keeps what it had.

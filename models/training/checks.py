@@ -23,7 +23,7 @@ MAY_CHANGE = {
 }  # fmt: skip
 
 
-def settle_generator(config: TrainConfig) -> TrainConfig:
+def resolve_generator(config: TrainConfig) -> TrainConfig:
     """The part-time student *is* the generator of spatial distillation: its architecture comes from ``--init``."""
     if config.run.stage != "tkd" or config.run.init is None:
         return config
@@ -33,14 +33,14 @@ def settle_generator(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, generator=saved.config.generator)
 
 
-def settle_labels(config: TrainConfig) -> TrainConfig:
+def resolve_labels(config: TrainConfig) -> TrainConfig:
     """Labels of the user's own go into the checkpoint, which must not depend on where their file lies."""
     if config.data.dataset_mode != "street":
         return config
     return dataclasses.replace(config, data=dataclasses.replace(config.data, label_set=settled(config.data.label_set)))
 
 
-def refuse_changes(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None:
+def check_unchanged(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None:
     """A resumed run must be the same run.
 
     Raises:
@@ -56,13 +56,13 @@ def refuse_changes(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None
                 )
 
 
-def refuse_other_batches(saved: checkpoints.Checkpoint, now: int) -> None:
+def check_batches(saved: checkpoints.Checkpoint, now: int) -> None:
     """A resumed run takes as many clips a step as it did, however many processes share them.
 
     Raises:
         UserError: when it would not.
     """
-    before = saved.facts.get("clips_per_step", saved.config.schedule.batchSize)
+    before = saved.metadata.get("clips_per_step", saved.config.schedule.batchSize)
     if before != now:
         raise UserError(
             f"{saved.folder}: this run was started with {before} clips a step, found {now}: --batchSize x --accumulate "
@@ -70,7 +70,7 @@ def refuse_other_batches(saved: checkpoints.Checkpoint, now: int) -> None:
         )
 
 
-def refuse_compile() -> None:
+def check_compile() -> None:
     """Fail now, not at the first step, when there is nothing to compile with.
 
     Raises:
@@ -80,7 +80,7 @@ def refuse_compile() -> None:
         raise UserError("--compile: torch.compile needs a C++ compiler and found none; install g++ or leave it out")
 
 
-def refuse_short_clips(training: Training) -> None:
+def check_clip_lengths(training: Training) -> None:
     """Fail now, not at the first step, when the sequences are too short for the stage.
 
     Raises:
@@ -96,7 +96,7 @@ def refuse_short_clips(training: Training) -> None:
         )
 
 
-def refuse_no_foreground(training: Training) -> None:
+def check_foreground(training: Training) -> None:
     """Fail now, not at the first step, when ``--fg`` has nothing to draw.
 
     Raises:
@@ -110,7 +110,7 @@ def refuse_no_foreground(training: Training) -> None:
         )
 
 
-def refuse_sizes(training: Training) -> None:
+def check_sizes(training: Training) -> None:
     """Fail now, not at the first step, when the generator cannot draw frames of the dataset's size.
 
     Raises:

@@ -1,7 +1,7 @@
 """How do several processes train one network? Each on its own clips; the gradients are averaged.
 
-``DistributedDataParallel`` averages what one forward and one backward touch. A lesson calls the generator once a frame
-and a critic for several rows, so it is the *loss* of a lesson that is the forward here, and not the network.
+``DistributedDataParallel`` averages what one forward and one backward touch. A chunk calls the generator once a frame
+and a discriminator for several rows, so it is the *loss* of a chunk that is the forward here, and not the network.
 """
 
 import inspect
@@ -13,14 +13,14 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from util.distributed import Processes
+from util.distributed import DistributedContext
 from util.errors import UserError
 
 T = TypeVar("T")
 N = TypeVar("N", bound=nn.Module)
 
 
-class _LessonLoss(nn.Module):
+class _ChunkLoss(nn.Module):
     """A network whose forward computes whatever it is told to, with that network."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -41,14 +41,14 @@ def _own_buffers() -> dict[str, Any]:
     return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
-class Learner:
+class DistributedLoss:
     """A network that learns, in all processes alike."""
 
-    def __init__(self, network: nn.Module, processes: Processes) -> None:
+    def __init__(self, network: nn.Module, processes: DistributedContext) -> None:
         """Args: the network, the same in every process, and the processes."""
-        module: nn.Module = _LessonLoss(network)
+        module: nn.Module = _ChunkLoss(network)
         if processes.size > 1:
-            # a first frame leaves out the flow branch, an early lesson the slow critics: some weights go unused
+            # a first frame leaves out the flow branch, an early chunk the slow discriminators: some weights go unused
             module = DistributedDataParallel(module, find_unused_parameters=True, **_own_buffers())
         self._module = module
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from util.distributed import Processes
+from util.distributed import DistributedContext
 from util.errors import UserError
 
 # half precision halves its scale whenever gradients overflow; below this it is not the scale that is too large
 SMALLEST_SCALE = 2.0**-10
 
 
-class Collapse(Exception):
+class NonFiniteError(Exception):
     """A loss or a gradient is not finite; no weight was touched. The message names what."""
 
 
@@ -28,7 +28,7 @@ def gradient_norm(parameters: Iterable[Tensor], *, limit: float) -> Tensor:
     return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))
 
 
-def refuse_collapse(rows: dict[str, Tensor], norms: dict[str, Tensor], *, processes: Processes) -> None:
+def check_finite(rows: dict[str, Tensor], norms: dict[str, Tensor], *, processes: DistributedContext) -> None:
     """Stop unless every loss row and gradient norm is finite, in all processes.
 
     Args:
@@ -45,17 +45,17 @@ def refuse_collapse(rows: dict[str, Tensor], norms: dict[str, Tensor], *, proces
     if processes.all(bool(finite.all())):
         return
     broken = [name for name, holds in zip(told, finite.tolist(), strict=True) if not holds]
-    raise Collapse(", ".join(broken) if broken else "a loss of another process")
+    raise NonFiniteError(", ".join(broken) if broken else "a loss of another process")
 
 
-def refuse_hopeless_scale(scaler: torch.amp.GradScaler) -> None:
+def check_scale(scaler: torch.amp.GradScaler) -> None:
     """Stop when half precision has no scale left at which gradients are finite.
 
     Raises:
         Collapse: saying so.
     """
     if scaler.is_enabled() and scaler.get_scale() < SMALLEST_SCALE:
-        raise Collapse(f"gradients, even scaled by {scaler.get_scale():g} (--amp fp16)")
+        raise NonFiniteError(f"gradients, even scaled by {scaler.get_scale():g} (--amp fp16)")
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Guard:
         """Take up what a save kept; one of an older version keeps nothing."""
         self.rollbacks, self.lr_scale = int(state.get("rollbacks", 0)), float(state.get("lr_scale", 1.0))
 
-    def count(self, collapse: Collapse, *, step: int, where: object) -> None:
+    def count(self, collapse: NonFiniteError, *, step: int, where: object) -> None:
         """Note a collapse.
 
         Raises:

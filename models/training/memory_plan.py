@@ -18,7 +18,7 @@ from data.clips import Clip
 from models.build import build_generator, build_stage
 from models.networks.coarse_to_fine import VideoGenerator
 from models.training.assembly import build_schedule
-from models.training.checks import settle_generator
+from models.training.checks import resolve_generator
 from models.training.stages.base import Stage
 from options.config import TrainConfig
 from util import checkpoint as checkpoints
@@ -47,23 +47,23 @@ class Estimate:
     """Bytes of memory, by what they are for.
 
     Attributes:
-        trained: parameters of generator and critics.
+        trained: parameters of generator and discriminators.
         frozen: of teacher, perceptual network, flow network.
         gradients: of the trained ones.
         optimizers: Adam's two moments.
-        lesson: frames, activations and temporaries of one lesson, at their peak.
+        chunk: frames, activations and temporaries of one chunk, at their peak.
     """
 
     trained: int
     frozen: int
     gradients: int
     optimizers: int
-    lesson: int
+    chunk: int
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.trained + self.frozen + self.gradients + self.optimizers + self.lesson
+        return self.trained + self.frozen + self.gradients + self.optimizers + self.chunk
 
 
 class _StillMotion:
@@ -106,8 +106,8 @@ def _teacher(config: TrainConfig, *, semantic_channels: int) -> VideoGenerator |
 
 
 def _stage(config: TrainConfig, scene: Scene) -> Stage:
-    # where a face is depends on pixels; its critic is small
-    config = dataclasses.replace(config, critic=dataclasses.replace(config.critic, add_face_disc=False))
+    # where a face is depends on pixels; its discriminator is small
+    config = dataclasses.replace(config, discriminator=dataclasses.replace(config.discriminator, add_face_disc=False))
     teacher = _teacher(config, semantic_channels=scene.semantic_channels)
     stage, _ = build_stage(config, semantic_channels=scene.semantic_channels, teacher=teacher)
     if not isinstance(stage.estimator, nn.Module):
@@ -126,25 +126,27 @@ def _blank_clip(config: TrainConfig, scene: Scene, num_frames: int) -> Clip:
     )
 
 
-def _learn_hardest_lesson(config: TrainConfig, scene: Scene, stage: Stage) -> None:
-    """The last lesson of the last step: most frames, the longest past, every critic has something to judge."""
+def _learn_hardest_chunk(config: TrainConfig, scene: Scene, stage: Stage) -> None:
+    """The last chunk of the last step: most frames, the longest past, every discriminator has something to judge."""
     schedule = build_schedule(config.schedule, num_sequences=scene.num_sequences, clips_per_step=1)
     step = schedule.num_steps - 1
     num_given = 0 if config.run.stage == "first_frame" else config.generator.n_frames_G - 1
     num_frames = min(schedule.clip_frames_at(step) + num_given, scene.max_clip_frames)
     dtype = torch.float16 if config.run.amp == "fp16" else torch.bfloat16
     with torch.autocast("cpu", dtype=dtype, enabled=config.run.amp != "off"):
-        episode = stage.prepare(_blank_clip(config, scene, num_frames), torch.Generator())
-        length, per_lesson = episode.clip.image.shape[1], schedule.frames_per_step_at(step)
-        done = max(episode.drawn.shape[1], length - per_lesson)
-        episode.drawn = torch.cat([episode.drawn, episode.clip.image[:, episode.drawn.shape[1] : done]], dim=1)
-        lesson = next(episode.lessons(per_lesson, context=stage.context))
-        rollout = stage.rollout(lesson, backpropagate=schedule.frames_backpropagate_at(step))
-        rows = stage.generator_losses(lesson, rollout)
+        chunked_clip = stage.prepare(_blank_clip(config, scene, num_frames), torch.Generator())
+        length, per_chunk = chunked_clip.clip.image.shape[1], schedule.frames_per_step_at(step)
+        done = max(chunked_clip.drawn.shape[1], length - per_chunk)
+        chunked_clip.drawn = torch.cat(
+            [chunked_clip.drawn, chunked_clip.clip.image[:, chunked_clip.drawn.shape[1] : done]], dim=1
+        )
+        chunk = next(chunked_clip.chunks(per_chunk, context=stage.context))
+        rollout = stage.rollout(chunk, backpropagate=schedule.frames_backpropagate_at(step))
+        rows = stage.generator_losses(chunk, rollout)
     rows.total().backward()
     with torch.autocast("cpu", dtype=dtype, enabled=config.run.amp != "off"):
-        verdicts = stage.critic_losses(lesson, rollout)
-    verdicts.total().backward(inputs=list(stage.critics.parameters()))
+        discriminator_outputs = stage.discriminator_losses(chunk, rollout)
+    discriminator_outputs.total().backward(inputs=list(stage.discriminators.parameters()))
 
 
 def estimate(config: TrainConfig, scene: Scene) -> Estimate:
@@ -152,10 +154,10 @@ def estimate(config: TrainConfig, scene: Scene) -> Estimate:
     with FakeTensorMode():
         stage = _stage(config, scene)
         stage.generator.train()
-        stage.critics.train()
+        stage.discriminators.train()
         with AllocationCounter() as counter:
-            _learn_hardest_lesson(config, scene, stage)
-        trained: list[nn.Module] = [stage.generator, stage.critics]
+            _learn_hardest_chunk(config, scene, stage)
+        trained: list[nn.Module] = [stage.generator, stage.discriminators]
         others = (
             stage.perceptual,
             stage.estimator,
@@ -173,7 +175,7 @@ def estimate(config: TrainConfig, scene: Scene) -> Estimate:
             frozen=_bytes([part for part in others if isinstance(part, nn.Module)]),
             gradients=gradients,
             optimizers=2 * gradients,
-            lesson=max(0, counter.peak - gradients),
+            chunk=max(0, counter.peak - gradients),
         )
 
 
@@ -230,7 +232,7 @@ def _frames_once_more(config: TrainConfig) -> TrainConfig:
 def make_plan(config: TrainConfig) -> list[str]:
     """What a training needs and, where that is too much, what to reduce, in lines."""
     device = choose_device(config.run.device)
-    config = settle_generator(config)
+    config = resolve_generator(config)
     scene, lines = look_at(config)
     found = estimate(config, scene)
     rows = [
@@ -238,13 +240,13 @@ def make_plan(config: TrainConfig) -> list[str]:
         ("frozen networks", found.frozen),
         ("gradients", found.gradients),
         ("Adam", found.optimizers),
-        ("one lesson at its peak", found.lesson),
+        ("one chunk at its peak", found.chunk),
     ]
     lines += [f"{what:<28}{size / GB:9.3f} GB" for what, size in rows]
     lines.append(f"{'beyond tensors, about':<28}{(on_device(found, device) - found.total) / GB:9.3f} GB")
     lines.append(f"{'--stage ' + config.run.stage + ' in all':<28}{on_device(found, device) / GB:9.3f} GB")
     batch = _change(config, "schedule", batchSize=config.schedule.batchSize + 1)
-    for what, changed in (("a clip more in a batch", batch), ("a frame more in a lesson", _frames_once_more(config))):
+    for what, changed in (("a clip more in a batch", batch), ("a frame more in a chunk", _frames_once_more(config))):
         lines.append(f"{what:<28}{(estimate(changed, scene).total - found.total) / GB:+9.3f} GB")
     budget = config.run.plan_memory_gb * GB or memory_of(device)
     return lines + suggest(config, scene, found, budget=budget, device=device)

@@ -54,7 +54,7 @@ def unroll(
     *,
     num_frames: int,
     backpropagate: int | None = None,
-    fed: Tensor | None = None,
+    conditioning: Tensor | None = None,
     first_is_raw: bool = False,
 ) -> Rollout:
     """Generate the frames of ``clip`` that follow the given ones, each from its predecessors.
@@ -75,7 +75,7 @@ def unroll(
     if num_given < num_frames - 1:
         raise ValueError(f"expected at least {num_frames - 1} given frames, got {num_given}")
     drawn: list[Tensor] = []
-    past = list((given if fed is None else fed).unbind(dim=1))
+    past = list((given if conditioning is None else conditioning).unbind(dim=1))
     outputs: list[GeneratorOutput] = []
     for position in range(num_given, clip.semantic.shape[1]):
         past = past[1 - num_frames :]

@@ -13,14 +13,14 @@ from torch.utils.data import DataLoader
 
 from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips, use_one_thread
 from models.networks.coarse_to_fine import CoarseToFine
-from models.training.batch_norm import measured_anew
-from models.training.distributed import Learner
-from models.training.divergence import Collapse, Guard, gradient_norm, refuse_collapse, refuse_hopeless_scale
+from models.training.batch_norm import recompute_batch_norm
+from models.training.distributed import DistributedLoss
+from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
 from models.training.schedule import Schedule
-from models.training.stages.base import Episode, Stage
+from models.training.stages.base import ChunkedClip, Stage
 from options.config import TrainConfig
 from util import checkpoint as checkpoints
-from util.distributed import Processes
+from util.distributed import DistributedContext
 from util.errors import UserError
 
 # draws are counted anew from a multiple of this after a collapse, so that the run goes on with other clips
@@ -39,10 +39,10 @@ class Training:
     schedule: Schedule
     optimizers: dict[str, torch.optim.Adam]
     scaler: torch.amp.GradScaler
-    facts: dict[str, Any]
-    learners: dict[str, Learner]
+    metadata: dict[str, Any]
+    distributed_losses: dict[str, DistributedLoss]
     guard: Guard
-    processes: Processes
+    processes: DistributedContext
     step: int = 0
     seconds: float = 0.0  # of training, in all processes that worked on the run
 
@@ -70,21 +70,21 @@ class Training:
         count = self.config.schedule.accumulate
         return range(self.processes.rank * count, (self.processes.rank + 1) * count)
 
-    def prepare(self, clip: Clip, batch: int) -> Episode:
+    def prepare(self, clip: Clip, batch: int) -> ChunkedClip:
         """Set out on a clip of this step; what is random in it follows from the seed, the step and ``batch`` alone."""
         random = torch.Generator().manual_seed(self.config.run.seed * 1_000_003 + self.step)
         return self.stage.prepare(clip, random, first_item=batch * self.config.schedule.batchSize)
 
-    def forget_gradients(self) -> None:
-        """Before the lessons of the next update."""
+    def zero_grad(self) -> None:
+        """Before the chunks of the next update."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
     @contextmanager
-    def gradients_stay_here(self, wanted: bool) -> Iterator[None]:
+    def no_sync(self, wanted: bool) -> Iterator[None]:
         """In the block no gradients are averaged over the processes, if ``wanted``: more are to be added first."""
         with ExitStack() as stack:
-            for learner in self.learners.values():
+            for learner in self.distributed_losses.values():
                 stack.enter_context(learner.alone(wanted))
             yield
 
@@ -100,10 +100,10 @@ class Training:
 
     def is_best(self, metric: str, value: float) -> bool:
         """Whether ``value`` is higher than that of any save before; if so it is remembered with the saves."""
-        best = self.facts.get("best")
+        best = self.metadata.get("best")
         if best is not None and best["value"] >= value:
             return False
-        self.facts["best"] = {"metric": metric, "value": value, "step": self.step}
+        self.metadata["best"] = {"metric": metric, "value": value, "step": self.step}
         return True
 
     def update(self, rows: dict[str, Tensor]) -> None:
@@ -121,16 +121,16 @@ class Training:
             parameters = [one for group in optimizer.param_groups for one in group["params"]]
             norms[name] = gradient_norm(parameters, limit=self.config.schedule.clip_grad)
         # half precision overflows now and then: the scaler skips that step and halves its scale
-        refuse_collapse(rows, {} if self.scaler.is_enabled() else norms, processes=self.processes)
+        check_finite(rows, {} if self.scaler.is_enabled() else norms, processes=self.processes)
         for optimizer in self.optimizers.values():
             self.scaler.step(optimizer)
         self.scaler.update()
-        refuse_hopeless_scale(self.scaler)
+        check_scale(self.scaler)
 
     def networks(self) -> dict[str, nn.Module]:
         """What a save keeps, by file name."""
         return {"generator": self.stage.generator} | {
-            f"critic_{name}": critic for name, critic in self.stage.critics.items()
+            f"critic_{name}": discriminator for name, discriminator in self.stage.discriminators.items()
         }
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -155,7 +155,7 @@ class Training:
                     "seconds": self.seconds,
                     "guard": self.guard.state(),
                 },
-                facts=self.facts,
+                metadata=self.metadata,
             )
         self.processes.wait()
 
@@ -175,9 +175,9 @@ class Training:
         torch.set_rng_state(state["rng"])
         self.guard.restore(state.get("guard", {}))
         # what an older save does not know yet, this run does
-        self.step, self.facts, self.seconds = saved.step, self.facts | saved.facts, state["seconds"]
+        self.step, self.metadata, self.seconds = saved.step, self.metadata | saved.metadata, state["seconds"]
 
-    def roll_back(self, collapse: Collapse) -> str:
+    def roll_back(self, collapse: NonFiniteError) -> str:
         """Go back to the last save after a collapse, and on from there with other clips.
 
         Returns:
@@ -218,13 +218,13 @@ def recalibrate(training: Training) -> None:
     numbers = range(rank, math.ceil(count / size) * size, size)
     num_frames = training.clip_frames(max(0, step - 1))
     requests = [ClipRequest(FIRST_EXTRA_DRAW + number, num_frames) for number in numbers]
-    with torch.no_grad(), measured_anew(stage.generator):
+    with torch.no_grad(), recompute_batch_norm(stage.generator):
         for request in requests:
             with training.autocast():
-                episode = stage.prepare(training.ready(training.dataset[request]), random)
-                episode.fed = episode.drawn  # noise against drift is for training alone
-                for lesson in episode.lessons(training.schedule.frames_per_step_at(step), context=stage.context):
-                    episode.record(stage.rollout(lesson))
+                chunked_clip = stage.prepare(training.ready(training.dataset[request]), random)
+                chunked_clip.conditioning = chunked_clip.drawn  # noise against drift is for training alone
+                for chunk in chunked_clip.chunks(training.schedule.frames_per_step_at(step), context=stage.context):
+                    chunked_clip.record(stage.rollout(chunk))
     training.processes.average_buffers([stage.generator])
 
 

@@ -16,7 +16,7 @@ from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.single_image import GlobalGenerator
 from models.training.run import Training
 from options.config import TrainConfig
-from util.distributed import Processes
+from util.distributed import DistributedContext
 from util.errors import UserError
 from util.image_quality import psnr
 
@@ -62,7 +62,7 @@ def _drawn(training: Training, sequence: VideoSequence) -> Iterator[tuple[int, T
 class Validation:
     """The videos that a run is validated on."""
 
-    def __init__(self, config: TrainConfig, processes: Processes) -> None:
+    def __init__(self, config: TrainConfig, processes: DistributedContext) -> None:
         """List them, or do without.
 
         Raises:

@@ -19,7 +19,7 @@ def run(*words: str | Path) -> None:
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """What test.py writes: two contestants, one sequence of 5 frames, the first of which was given."""
+    """What test.py writes: two methods, one sequence of 5 frames, the first of which was given."""
     root = tmp_path / "results"
     real = moving_scene(5)
     write_frames(root / "fast" / "talk", noisy(real, 0.1))
@@ -31,7 +31,7 @@ def results(tmp_path: Path) -> Path:
     return root
 
 
-def test_every_contestant_is_judged_on_the_frames_that_were_not_given(
+def test_every_method_is_judged_on_the_frames_that_were_not_given(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(results, "--real", results.parent / "real", "--metrics", "psnr,ssim,warping_error", "--clip_length", "2")

@@ -1,4 +1,4 @@
-"""`benchmark.py motion` measures every contestant at every gap, whole pipelines, and frames that a student drew."""
+"""`benchmark.py motion` measures every method at every gap, whole pipelines, and frames that a student drew."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return measure(folder, "--videos", str(folder / "slide.mp4"), "--gaps", "3", "irregular", *few)
 
 
-def test_every_contestant_has_a_row_at_every_gap_and_motion_is_found(found: dict) -> None:
+def test_every_method_has_a_row_at_every_gap_and_motion_is_found(found: dict) -> None:
     quality = {(row["contestant"], row["gap"]): row["psnr"] for row in found["rows"]}
     names = {name for name, _ in quality}
     assert names >= {"dis-fast", "dis", "guided, coarse maps", "guided, fine maps"}

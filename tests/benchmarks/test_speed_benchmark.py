@@ -17,7 +17,7 @@ def measure(path: Path, *more: str) -> dict:
 
 
 @pytest.mark.parametrize("name", ["street", "face"])
-def test_every_contestant_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_path: Path) -> None:
+def test_every_method_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_path: Path) -> None:
     found = measure(tmp_path / "out.json", "--setting", name, "--rounds", "1", "--runtimes", "folded",
                     "--fewer_share", "0.2")  # fmt: skip
     assert {"device", "threads", "settings"} < set(found)

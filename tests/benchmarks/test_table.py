@@ -68,7 +68,7 @@ def made(runs: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return output
 
 
-def test_every_contestant_has_its_costs_its_speed_and_its_figures(made: Path) -> None:
+def test_every_method_has_its_costs_its_speed_and_its_figures(made: Path) -> None:
     found = json.loads((made / "table.json").read_text())
     labels = list(found["contestants"])
     assert [label.split(",")[0] for label in labels] == [
@@ -101,7 +101,7 @@ def test_the_report_has_published_rows_apart_plots_and_notes(made: Path) -> None
         and 'href="table.csv"' in page
         and "http://" not in page.replace("http://www.w3", "")
     )
-    # of both clips: semantics, real frames and all five contestants
+    # of both clips: semantics, real frames and all five methods
     assert page.count("data:video/mp4") == 2 * 7 and page.count("<td><b>") >= 2
     lines = list(csv.DictReader((made / "table.csv").read_text().splitlines()))
     assert [one["source"] for one in lines[:5]] == ["ours"] * 5 and lines[5]["published_gmacs"] == "2066"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.sources.camera import CameraCounts, Captured, Newest, camera_frames, camera_pictures, paced
+from data.sources.camera import CameraCounts, Captured, DropOldestQueue, camera_frames, camera_pictures, paced
 from data.sources.video import own_video
 from options.config import DataConfig
 from tests.tiny_video import know_faces, write_talk
@@ -30,7 +30,7 @@ def test_those_that_wait_too_long_are_dropped_and_counted() -> None:
         yield from range(1, 10)
         has_read.set()
 
-    newest = Newest(items(), waiting=3)
+    newest = DropOldestQueue(items(), waiting=3)
     stream = iter(newest)
     assert next(stream) == 0
     was_taken.set()
@@ -47,7 +47,7 @@ def test_a_reader_in_time_gets_everything() -> None:
             yield number
             turn.acquire()
 
-    newest = Newest(items())
+    newest = DropOldestQueue(items())
     found = []
     for item in newest:
         found.append(item)
@@ -62,7 +62,7 @@ def test_an_error_of_the_camera_reaches_the_reader_after_what_came_before() -> N
 
     found = []
     with pytest.raises(UserError, match="unplugged"):
-        for item in Newest(items()):
+        for item in DropOldestQueue(items()):
             found.append(item)
     assert found == [1]
 

@@ -86,12 +86,12 @@ def test_missing_and_empty_roots_are_named(tmp_path: Path) -> None:
 
 def test_video_facts_are_read_and_checked(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, lengths=(3,))
-    assert face_files(tmp_path, phase="train", needs_images=True)[0].facts.frames_per_second == 25
-    facts = tmp_path / "train_img/s0/video.json"
-    write_json(facts, {"frames_per_second": 30, "height": 120, "width": 140})
-    found = face_files(tmp_path, phase="train", needs_images=True)[0].facts
+    assert face_files(tmp_path, phase="train", needs_images=True)[0].metadata.frames_per_second == 25
+    metadata = tmp_path / "train_img/s0/video.json"
+    write_json(metadata, {"frames_per_second": 30, "height": 120, "width": 140})
+    found = face_files(tmp_path, phase="train", needs_images=True)[0].metadata
     assert found.frames_per_second == 30 and found.size == (120, 140)
     for broken in ("{", '{"frames_per_second": -1}', '{"height": 3}', "[]"):
-        facts.write_text(broken)
+        metadata.write_text(broken)
         with pytest.raises(UserError, match="video.json"):
             face_files(tmp_path, phase="train", needs_images=True)

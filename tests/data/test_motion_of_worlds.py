@@ -59,8 +59,8 @@ def puppet() -> World:
     return world([(one.image, *flows, one.backward.is_hidden) for one, flows in zip(moments, as_last, strict=True)])
 
 
-def world(facts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> World:
-    images, forward, backward, hidden = (torch.from_numpy(np.stack(one)) for one in zip(*facts, strict=True))
+def world(metadata: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> World:
+    images, forward, backward, hidden = (torch.from_numpy(np.stack(one)) for one in zip(*metadata, strict=True))
     forward, backward = (flow.permute(0, 3, 1, 2).float() for flow in (forward, backward))
     return World(images.permute(0, 3, 1, 2).float() / 127.5 - 1, forward, backward, (~hidden)[:, None].float())
 
@@ -85,13 +85,13 @@ def motion_losses(exact: World, *, flow: Tensor, image: Tensor) -> dict[str, flo
         names=["world"],
     )
     stage = Teacher(**parts(estimator=exact.estimator))
-    lesson = next(stage.prepare(clip, torch.Generator().manual_seed(0)).lessons(NUM_FRAMES, context=stage.context))
-    drawn, num_given = image[None], lesson.num_given
+    chunk = next(stage.prepare(clip, torch.Generator().manual_seed(0)).chunks(NUM_FRAMES, context=stage.context))
+    drawn, num_given = image[None], chunk.num_given
     rollout = Rollout(
         image=drawn, raw=drawn[:, num_given:], flow=flow[None, num_given:],
         weight=torch.ones_like(flow[None, num_given:, :1]), index=clip.index, num_given=num_given,
     )  # fmt: skip
-    table = stage.generator_losses(lesson, rollout).detached()
+    table = stage.generator_losses(chunk, rollout).detached()
     return {name: float(table[name]) for name in ("F_Flow", "F_Warp", "G_Warp")}
 
 

@@ -91,7 +91,7 @@ def test_sample_is_written_once_and_then_counted(
     monkeypatch.setitem(POSE_SPLIT, "test", range(130, 133))
     write_pose_sample(tmp_path, phases=("test",))
     (files,) = pose_files(tmp_path, phase="test", needs_images=True)
-    assert [len(part) for part in files.parts.values()] == [3, 3, 3] and files.facts.frames_per_second == 25
+    assert [len(part) for part in files.parts.values()] == [3, 3, 3] and files.metadata.frames_per_second == 25
     motion = read_motion(tmp_path / "test_flow/puppet/00000.npz")
     assert motion["forward"].shape == (HEIGHT, WIDTH, 2) and motion["appeared"].dtype == np.bool_
 

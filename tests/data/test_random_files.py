@@ -105,7 +105,7 @@ def landmarks() -> st.SearchStrategy[bytes]:
     return lines.map("\n".join).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-def facts() -> st.SearchStrategy[bytes]:
+def metadata() -> st.SearchStrategy[bytes]:
     """What a ``video.json`` may say."""
     keys = st.sampled_from(["frames_per_second", "height", "width", "other"])
     return (st.dictionaries(keys, numbers | values) | values).map(json.dumps).map(str.encode)
@@ -120,7 +120,7 @@ def contents(original: bytes, suffix: str, name: str) -> st.SearchStrategy[bytes
     if suffix == ".txt":
         return anything | landmarks()
     people = values.map(json.dumps).map(str.encode) | st.just(b"[" * 100_000)
-    return anything | (facts() if name == "video.json" else people)
+    return anything | (metadata() if name == "video.json" else people)
 
 
 def read_all(config: DataConfig, root: Path, *, named: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from data.layout import VIDEO_FACTS
+from data.layout import VIDEO_METADATA
 from data.samples.street import KINDS, STREET_SPLIT, read_motion, write_street_sample
 from data.samples.worlds.city import BUILDING, ROAD, SIDEWALK, SKY, VEGETATION, City, Frame
 from data.samples.worlds.city_render import Camera, Surface, Texture, motion, rasterise
@@ -150,7 +150,7 @@ def test_sample_holds_what_the_same_seed_draws_again(
     ((name, _),) = STREET_SPLIT["test"]
     folders = {kind: tmp_path / f"test_{kind}" / name for kind in KINDS}
     files = {kind: sorted(folder.glob("0*")) for kind, folder in folders.items()}
-    assert {len(found) for found in files.values()} == {2} and (folders["B"] / VIDEO_FACTS).is_file()
+    assert {len(found) for found in files.values()} == {2} and (folders["B"] / VIDEO_METADATA).is_file()
     for number in range(2):
         for kind, wanted in (("A", "labels"), ("B", "image"), ("inst", "instances")):
             with Image.open(files[kind][number]) as picture:

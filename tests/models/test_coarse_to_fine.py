@@ -15,12 +15,12 @@ from models.networks.generator import CompositeGenerator
 from models.networks.local_enhancer import LocalEnhancer
 from models.training.rollout import unroll
 from models.training.stages.teacher import Teacher
-from options.config import CriticConfig, DataConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
-from tests.tiny_stages import CHANNELS, lessons, make_clip, parts
+from options.config import DataConfig, DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
+from tests.tiny_stages import CHANNELS, chunks, make_clip, parts
 from util.count_macs import count_macs
 from util.errors import UserError
 
-FACE_CRITIC = CriticConfig(add_face_disc=True)
+FACE_CRITIC = DiscriminatorConfig(add_face_disc=True)
 
 
 def make_config(num_scales: int = 2, **settings: Any) -> GeneratorConfig:
@@ -95,7 +95,7 @@ def test_fixed_scales_neither_learn_nor_drift_until_they_are_freed() -> None:
 def test_a_stage_trains_it_and_the_engine_runs_it() -> None:
     generator, clip = make_scales(), make_clip(6)
     stage = Teacher(**parts(generator))
-    rows = stage.generator_losses(*lessons(stage, clip, 4)[0])
+    rows = stage.generator_losses(*chunks(stage, clip, 4)[0])
     assert torch.isfinite(rows.total())
     engine = Synthesizer(generator, num_frames=3, interpolator=make_interpolator("nearest"), device=torch.device("cpu"))
     frames = list(

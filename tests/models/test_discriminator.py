@@ -10,18 +10,18 @@ from tests.golden import fill_state, load_golden, randn
 def test_agrees_with_the_published_program(name: str, mode: str) -> None:
     arrays, meta = load_golden(name)
     case = meta["meta"]
-    critic = MultiscaleDiscriminator(
+    discriminator = MultiscaleDiscriminator(
         input_channels=case["nc"],
         base_channels=case["ndf"],
         num_layers=case["n_layers"],
         num_scales=case["num_D"],
         with_features=case["feat"],
     )
-    assert {key: list(value.shape) for key, value in critic.state_dict().items()} == meta["state_shapes"]
-    fill_state(critic, name)
-    critic.train(mode == "train")
+    assert {key: list(value.shape) for key, value in discriminator.state_dict().items()} == meta["state_shapes"]
+    fill_state(discriminator, name)
+    discriminator.train(mode == "train")
     with torch.no_grad():
-        judged = critic(torch.from_numpy(randn(f"{name}/in", tuple(case["input_shapes"]["input"]))))
+        judged = discriminator(torch.from_numpy(randn(f"{name}/in", tuple(case["input_shapes"]["input"]))))
     outputs = {f"{mode}/out/{i}/{j}": value for i, scale in enumerate(judged) for j, value in enumerate(scale)}
     assert set(outputs) == {key for key in arrays if key.startswith(mode)}
     for key, value in outputs.items():
@@ -40,8 +40,8 @@ def test_features_end_with_the_same_scores() -> None:
 
 def test_base_channels_double_per_scale_and_stop_at_64() -> None:
     with torch.device("meta"):
-        critic = MultiscaleDiscriminator(input_channels=4, base_channels=32, num_scales=3)
-        widths = [scale[0].shape[1] for scale in critic(torch.empty(1, 4, 128, 128))]
+        discriminator = MultiscaleDiscriminator(input_channels=4, base_channels=32, num_scales=3)
+        widths = [scale[0].shape[1] for scale in discriminator(torch.empty(1, 4, 128, 128))]
     assert widths == [32, 64, 64]
 
 
@@ -52,12 +52,12 @@ def test_channels_stop_at_512() -> None:
 
 
 def test_half_precision_is_finite() -> None:
-    critic = MultiscaleDiscriminator(input_channels=4, base_channels=4).bfloat16()
-    judged = critic(torch.from_numpy(randn("critic", (1, 4, 64, 64))).bfloat16())
+    discriminator = MultiscaleDiscriminator(input_channels=4, base_channels=4).bfloat16()
+    judged = discriminator(torch.from_numpy(randn("critic", (1, 4, 64, 64))).bfloat16())
     assert all(x.isfinite().all() for scale in judged for x in scale)
 
 
 def test_wrong_channels_say_expected_and_got() -> None:
-    critic = MultiscaleDiscriminator(input_channels=4, base_channels=4)
-    with pytest.raises(ValueError, match=r"expected critic input of shape \[B, 4, H, W\], got \[1, 3, 32, 32\]"):
-        critic(torch.zeros(1, 3, 32, 32))
+    discriminator = MultiscaleDiscriminator(input_channels=4, base_channels=4)
+    with pytest.raises(ValueError, match=r"expected discriminator input of shape \[B, 4, H, W\], got \[1, 3, 32, 32\]"):
+        discriminator(torch.zeros(1, 3, 32, 32))

@@ -22,9 +22,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     teacher = ["--stage", "skd", "--teacher", "nowhere"]
     config = parse(TrainConfig, [*TINY, *STUDENT, *teacher, "--no_canny_edge"], description="test")
     generator = build_generator(config.generator, semantic_channels=15)
-    facts = {"semantic_channels": 15}
+    metadata = {"semantic_channels": 15}
     checkpoints.save(
-        folder / "latest", config=config, step=1, networks={"generator": generator}, training_state={}, facts=facts
+        folder / "latest",
+        config=config,
+        step=1,
+        networks={"generator": generator},
+        training_state={},
+        metadata=metadata,
     )
     return folder
 

@@ -1,4 +1,4 @@
-"""The loss rows of one lesson against the published critics (`critic_D_street_numD2`), and the temporal windows."""
+"""The loss rows of one chunk against the published discriminators (`critic_D_street_numD2`), and the temporal windows."""
 
 import dataclasses
 
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from data.clips import Clip
-from models.build import build_critics
+from models.build import build_discriminators
 from models.flow.warp import warp
 from models.losses.table import LossTable
 from models.training.rollout import Rollout
-from models.training.stages.base import Episode, Lesson, LossWeights, RealMotion
-from models.training.stages.discrimination import Exhibit, ask
+from models.training.stages.base import Chunk, ChunkedClip, LossWeights, RealMotion
+from models.training.stages.discrimination import DiscriminatorInput, ask
 from models.training.stages.teacher import Teacher
-from options.config import CriticConfig
+from options.config import DiscriminatorConfig
 from tests.golden import fill_state, load_golden
 
 
@@ -35,7 +35,7 @@ def arrays() -> dict[str, Tensor]:
     return {name: value.float() for name, value in load_golden("critic_D_street_numD2")[0].items()}
 
 
-def make_lesson(arrays: dict[str, Tensor]) -> tuple[Lesson, Rollout]:
+def make_chunk(arrays: dict[str, Tensor]) -> tuple[Chunk, Rollout]:
     """One frame to draw after one given frame, as the published program sees it."""
     get = {name.removeprefix("tensors/"): value for name, value in arrays.items()}
     semantic = get["real_A"].unsqueeze(1)
@@ -49,7 +49,7 @@ def make_lesson(arrays: dict[str, Tensor]) -> tuple[Lesson, Rollout]:
     given = get["fake_B_prev"].unsqueeze(1)
     motion = RealMotion(Known(get["flow_ref"]), clip.image)
     motion._known[1, 0] = (get["flow_ref"], get["conf_ref"])
-    lesson = Lesson(clip, given, given, None, None, motion, first_is_raw=False, num_void=0)
+    chunk = Chunk(clip, given, given, None, None, motion, first_is_raw=False, num_blank=0)
     rollout = Rollout(
         image=torch.stack([get["fake_B_prev"], get["fake_B"]], dim=1),
         raw=get["fake_B_raw"].unsqueeze(1),
@@ -58,13 +58,13 @@ def make_lesson(arrays: dict[str, Tensor]) -> tuple[Lesson, Rollout]:
         index=clip.index,
         num_given=1,
     )
-    return lesson, rollout
+    return chunk, rollout
 
 
-def make_stage(critics: nn.ModuleDict) -> Teacher:
+def make_stage(discriminators: nn.ModuleDict) -> Teacher:
     return Teacher(
         generator=nn.Identity(),
-        critics=critics,
+        discriminators=discriminators,
         perceptual=None,
         estimator=Known(torch.zeros(0)),
         weights=LossWeights(),
@@ -72,12 +72,12 @@ def make_stage(critics: nn.ModuleDict) -> Teacher:
     )
 
 
-def make_critic(name: str, tag: str) -> nn.ModuleDict:
-    config = CriticConfig(ndf=8, num_D=2, n_layers_D=3, n_scales_temporal=2)
-    critics = build_critics(config, semantic_channels=36, norm="batch", has_temporal=True)
-    critic = critics[name]
-    fill_state(critic, f"D/street_numD2/{tag}")
-    return nn.ModuleDict({name: critic.train()})
+def make_discriminator(name: str, tag: str) -> nn.ModuleDict:
+    config = DiscriminatorConfig(ndf=8, num_D=2, n_layers_D=3, n_scales_temporal=2)
+    discriminators = build_discriminators(config, semantic_channels=36, norm="batch", has_temporal=True)
+    discriminator = discriminators[name]
+    fill_state(discriminator, f"D/street_numD2/{tag}")
+    return nn.ModuleDict({name: discriminator.train()})
 
 
 def test_image_and_motion_rows_are_the_published_ones(
@@ -87,17 +87,17 @@ def test_image_and_motion_rows_are_the_published_ones(
     monkeypatch.setattr(
         "models.training.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False)
     )
-    stage = make_stage(make_critic("image", "netD"))
-    lesson, rollout = make_lesson(arrays)
-    generator, critics = stage.generator_losses(lesson, rollout), stage.critic_losses(lesson, rollout)
+    stage = make_stage(make_discriminator("image", "netD"))
+    chunk, rollout = make_chunk(arrays)
+    generator, discriminators = stage.generator_losses(chunk, rollout), stage.discriminator_losses(chunk, rollout)
     weighted = generator.detached()
     for row, published in {"G_GAN": "G_GAN", "G_GAN_Feat": "G_GAN_Feat", "G_Warp": "G_Warp"}.items():
         assert weighted[row].item() == pytest.approx(arrays[f"losses_mean/{published}"].item(), rel=1e-4), row
     for row in ("F_Flow", "F_Warp"):
         assert weighted[row].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
     for row in ("D_real", "D_fake"):
-        assert critics.rows[row][0].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
-    assert critics.total().item() == pytest.approx(arrays["get_losses/loss_D"].item(), rel=1e-4)
+        assert discriminators.rows[row][0].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
+    assert discriminators.total().item() == pytest.approx(arrays["get_losses/loss_D"].item(), rel=1e-4)
 
 
 def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
@@ -106,13 +106,13 @@ def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
     monkeypatch.setattr(
         "models.training.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False)
     )
-    stage = make_stage(make_critic("image", "netD"))
-    lesson, rollout = make_lesson(arrays)
+    stage = make_stage(make_discriminator("image", "netD"))
+    chunk, rollout = make_chunk(arrays)
     assert rollout.flow is not None
     leaves = {"fake_B": rollout.image, "fake_B_raw": rollout.raw, "flow": rollout.flow}
     for leaf in leaves.values():
         leaf.requires_grad_()
-    total = stage.generator_losses(lesson, rollout).total()
+    total = stage.generator_losses(chunk, rollout).total()
     gradients = torch.autograd.grad(total, list(leaves.values()))
     for name, gradient in zip(leaves, gradients, strict=True):
         expected = arrays[f"grad_loss_G/{name}"]
@@ -120,11 +120,11 @@ def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
         torch.testing.assert_close(thinned, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
 
 
-def test_a_single_judged_image_has_the_published_verdicts(arrays: dict[str, Tensor]) -> None:
-    stage = make_stage(make_critic("image", "netD"))
-    lesson, rollout = make_lesson(arrays)
+def test_a_single_judged_image_has_the_published_discriminator_outputs(arrays: dict[str, Tensor]) -> None:
+    stage = make_stage(make_discriminator("image", "netD"))
+    chunk, rollout = make_chunk(arrays)
     single = dataclasses.replace(rollout, flow=None, weight=None)
-    rows = stage.critic_losses(lesson, single).rows | stage.generator_losses(lesson, single).rows
+    rows = stage.discriminator_losses(chunk, single).rows | stage.generator_losses(chunk, single).rows
     for number, name in enumerate(("D_real", "D_fake", "G_GAN", "G_GAN_Feat")):
         value, weight = rows[name]
         weight = 1.0 if name.startswith("D") else weight
@@ -134,16 +134,16 @@ def test_a_single_judged_image_has_the_published_verdicts(arrays: dict[str, Tens
 
 @pytest.mark.parametrize("scale", [0, 1])
 def test_temporal_rows_are_the_published_ones(arrays: dict[str, Tensor], scale: int) -> None:
-    critics = make_critic(f"temporal_{scale}", f"netD_T{scale}")
+    discriminators = make_discriminator(f"temporal_{scale}", f"netD_T{scale}")
     name = f"temporal_{scale}"
-    stage = make_stage(critics)
+    stage = make_stage(discriminators)
     flows = (arrays["tensors_T/flow_ref"] / 20).flatten(1, 2) if "tensors_T/flow_ref" in arrays else None
     assert flows is not None
     fake, real = (torch.cat([arrays[f"tensors_T/{kind}_B"].flatten(1, 2), flows], dim=1) for kind in ("fake", "real"))
     table = LossTable()
-    [verdict] = ask(critics, [Exhibit(name, fake, real)])
-    stage._add_adversarial_rows(table, verdict)
-    stage._add_verdict_rows(table, verdict)
+    [discriminator_output] = ask(discriminators, [DiscriminatorInput(name, fake, real)])
+    stage._add_adversarial_rows(table, discriminator_output)
+    stage._add_discriminator_output_rows(table, discriminator_output)
     weighted = table.detached()
     for row, published in ((f"G_T{scale}_GAN", "G_T_GAN"), (f"G_T{scale}_GAN_Feat", "G_T_GAN_Feat")):
         assert weighted[row].item() == pytest.approx(arrays[f"losses_T/{scale}/{published}"].item(), rel=1e-4), row
@@ -178,15 +178,13 @@ def test_temporal_windows_are_the_published_ones(num_frames: int) -> None:
     stage = make_stage(nn.ModuleDict({"temporal_0": nn.Identity(), "temporal_1": nn.Identity()}))
     estimator = SkippedFlow(real, flows)
     clip = Clip(torch.zeros(1, 12, 1, 4, 4), real, None, torch.arange(12)[None], ["clip"])
-    episode = Episode(clip, fake[:, :0], fake[:, :0], None, estimator)
-    for step, lesson in enumerate(episode.lessons(num_frames, context=stage.context)):
-        end = lesson.start + lesson.clip.image.shape[1]
-        drawn = fake[:, lesson.start + lesson.num_given : end]
-        rollout = Rollout(
-            torch.cat([lesson.given, drawn], dim=1), drawn, None, None, lesson.clip.index, lesson.num_given
-        )
+    chunked_clip = ChunkedClip(clip, fake[:, :0], fake[:, :0], None, estimator)
+    for step, chunk in enumerate(chunked_clip.chunks(num_frames, context=stage.context)):
+        end = chunk.start + chunk.clip.image.shape[1]
+        drawn = fake[:, chunk.start + chunk.num_given : end]
+        rollout = Rollout(torch.cat([chunk.given, drawn], dim=1), drawn, None, None, chunk.clip.index, chunk.num_given)
         for scale, distance in enumerate(stage.temporal_scales):
-            windows = stage._windows(lesson, rollout, distance)
+            windows = stage._windows(chunk, rollout, distance)
             published = [golden.get(f"load{num_frames}/{step}/skipped/{kind}/{scale}") for kind in range(3)]
             assert (windows is None) == (published[0] is None), (step, scale)
             if windows is None:
@@ -194,4 +192,4 @@ def test_temporal_windows_are_the_published_ones(num_frames: int) -> None:
             expected_real, expected_fake, expected_flow = (one.flatten(1, 2) for one in published if one is not None)
             torch.testing.assert_close(windows[0], torch.cat([expected_fake, expected_flow / 20], dim=1))
             torch.testing.assert_close(windows[1], torch.cat([expected_real, expected_flow / 20], dim=1))
-        episode.record(rollout)
+        chunked_clip.record(rollout)

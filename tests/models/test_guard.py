@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 import train
 from models.losses.table import LossTable
-from models.training.divergence import Collapse, Guard, gradient_norm, refuse_collapse, refuse_hopeless_scale
+from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
 from models.training.stages.teacher import Teacher
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import TINY, write_tiny_face
 from util import checkpoint as checkpoints
-from util.distributed import ALONE
+from util.distributed import SINGLE_PROCESS
 from util.errors import UserError
 
 
@@ -31,24 +31,24 @@ def test_gradients_above_the_limit_are_scaled_down_to_it_and_others_stay_bit_by_
 
 def test_what_is_not_finite_is_named() -> None:
     rows = {"G_GAN": torch.tensor(1.0), "G_VGG": torch.tensor(float("inf"))}
-    with pytest.raises(Collapse, match="^G_VGG, gradient of critics$"):
-        refuse_collapse(rows, {"critics": torch.tensor(float("nan"))}, processes=ALONE)
-    refuse_collapse({"G_GAN": torch.tensor(1.0)}, {"critics": torch.tensor(2.0)}, processes=ALONE)
+    with pytest.raises(NonFiniteError, match="^G_VGG, gradient of discriminators$"):
+        check_finite(rows, {"critics": torch.tensor(float("nan"))}, processes=SINGLE_PROCESS)
+    check_finite({"G_GAN": torch.tensor(1.0)}, {"critics": torch.tensor(2.0)}, processes=SINGLE_PROCESS)
 
 
 def test_half_precision_may_lower_its_scale_but_not_for_ever() -> None:
-    refuse_hopeless_scale(torch.amp.GradScaler("cpu", init_scale=1.0))
-    with pytest.raises(Collapse, match="even scaled by"):
-        refuse_hopeless_scale(torch.amp.GradScaler("cpu", init_scale=2.0**-11))
+    check_scale(torch.amp.GradScaler("cpu", init_scale=1.0))
+    with pytest.raises(NonFiniteError, match="even scaled by"):
+        check_scale(torch.amp.GradScaler("cpu", init_scale=2.0**-11))
 
 
 def test_one_failure_too_many_ends_the_run_in_one_line() -> None:
     guard = Guard(max_failures=2, lr_factor=0.5)
     for _ in range(2):
-        guard.count(Collapse("G_GAN"), step=7, where="runs/x")
+        guard.count(NonFiniteError("G_GAN"), step=7, where="runs/x")
     assert (guard.lr_scale, guard.rollbacks) == (0.25, 2)
     with pytest.raises(UserError, match="runs/x: not finite after step 7: G_GAN; the run collapsed 3 times") as caught:
-        guard.count(Collapse("G_GAN"), step=7, where="runs/x")
+        guard.count(NonFiniteError("G_GAN"), step=7, where="runs/x")
     assert "\n" not in str(caught.value)
 
 
@@ -66,8 +66,8 @@ def break_calls(monkeypatch: pytest.MonkeyPatch, broken: range) -> None:
     """Make the generator's loss not a number in these calls, counted over the whole run."""
     calls, sound = [0], Teacher.generator_losses
 
-    def losses(self: Teacher, lesson: object, rollout: object) -> LossTable:
-        table = sound(self, lesson, rollout)  # type: ignore[arg-type]
+    def losses(self: Teacher, chunk: object, rollout: object) -> LossTable:
+        table = sound(self, chunk, rollout)  # type: ignore[arg-type]
         calls[0] += 1
         if calls[0] in broken:
             value, weight = table.rows["G_GAN"]
@@ -85,7 +85,7 @@ def state(training: train.Training) -> dict[str, Tensor]:
 def test_a_collapse_goes_back_to_the_last_save_and_on_with_a_lower_rate(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # 2 lessons a step in the first two epochs of one step each, saves at steps 0, 2, 4 and 6
+    # 2 chunks a step in the first two epochs of one step each, saves at steps 0, 2, 4 and 6
     break_calls(monkeypatch, range(7, 8))
     training = run(data, tmp_path, "--guard_lr_factor", "0.5")
     assert training.step == 6

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from data.clips import Clip
 from models.build import build_generator, build_stage
 from models.networks.i3d import I3D, GlobalTemporalLoss, load_i3d, make_global_loss, pad_same
-from options.config import CriticConfig, GeneratorConfig, LossConfig, RunConfig, TrainConfig
+from options.config import DiscriminatorConfig, GeneratorConfig, LossConfig, RunConfig, TrainConfig
 from tests.golden import fill_state, randn
 from util.errors import UserError
 
@@ -142,7 +142,7 @@ def test_temporal_distillation_compares_i3d_features_where_weights_are_given(net
     config = TrainConfig(
         run=RunConfig(stage="tkd", teacher="teacher", init="student"),
         generator=GeneratorConfig(ngf=4, n_downsample_G=2, n_blocks=2, low_demand=True),
-        critic=CriticConfig(ndf=4, n_layers_D=2, num_D=1, n_scales_temporal=0),
+        discriminator=DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=1, n_scales_temporal=0),
         loss=LossConfig(perceptual="none", i3d_weights=str(path)),
     )
     teacher = build_generator(dataclasses.replace(config.generator, low_demand=False), semantic_channels=4)
@@ -150,13 +150,13 @@ def test_temporal_distillation_compares_i3d_features_where_weights_are_given(net
     assert any("I3D features" in line for line in described)
     images = torch.from_numpy(randn("clip", (1, 7, 3, 32, 32))).tanh()
     clip = Clip(torch.zeros(1, 7, 4, 32, 32), images, None, torch.arange(7)[None], ["clip"])
-    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
-    lesson = next(episode.lessons(5, context=stage.context))
-    rollout = stage.rollout(lesson)
-    value, weight = stage.generator_losses(lesson, rollout).rows["kd_global"]
-    assert lesson.target is not None and lesson.target_before is not None
-    wanted = network(torch.cat([lesson.target_before, lesson.target], dim=1))
-    found = network(torch.cat([lesson.given[:, -1:], rollout.generated], dim=1))
+    chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(0))
+    chunk = next(chunked_clip.chunks(5, context=stage.context))
+    rollout = stage.rollout(chunk)
+    value, weight = stage.generator_losses(chunk, rollout).rows["kd_global"]
+    assert chunk.target is not None and chunk.target_before is not None
+    wanted = network(torch.cat([chunk.target_before, chunk.target], dim=1))
+    found = network(torch.cat([chunk.given[:, -1:], rollout.generated], dim=1))
     assert value.item() == pytest.approx((found - wanted).abs().mean().item(), rel=1e-5) and weight == 15
     (gradient,) = torch.autograd.grad(value, stage.generator.get_parameter("model_final_img.1.weight"))
     assert gradient.abs().sum() > 0

@@ -177,7 +177,7 @@ def test_what_is_found_and_what_is_not_is_said(tmp_path: Path, networks: Network
     assert saved.config.data.no_canny_edge and saved.config.schedule.no_first_img
     assert saved.config.generator.low_demand and saved.config.generator.batch_statistics
     assert not saved.config.generator.warp_align_corners
-    assert "imported from latest_net_G0.pth, sha256" in saved.facts["made_of"][0]
+    assert "imported from latest_net_G0.pth, sha256" in saved.metadata["made_of"][0]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,10 @@ def test_flags_that_do_not_fit_the_file_are_told_in_one_line(
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"scale0_layer0.0.weight": torch.zeros(4, 18, 4, 4)}, "expected a published generator, .* found a critic"),
+        (
+            {"scale0_layer0.0.weight": torch.zeros(4, 18, 4, 4)},
+            "expected a published generator, .* found a discriminator",
+        ),
         ({"conv.weight": torch.zeros(1)}, r"found other tensors \(conv.weight, ...\)"),
         ({"epoch": 3}, "neither a pickled module nor a dict of tensors"),
         (torch.zeros(3), "neither a pickled module nor a dict of tensors"),

@@ -34,7 +34,7 @@ def test_frames_after_a_stall_do_not_wait_as_long_as_it_took() -> None:
 
     def run() -> None:
         with pytest.raises(EnoughShownError):
-            show(pictures(), CountingPage(port=0, facts={}, counts=dict), ahead=4)
+            show(pictures(), CountingPage(port=0, metadata={}, counts=dict), ahead=4)
         has_ended.set()
 
     threading.Thread(target=run, daemon=True).start()

@@ -21,15 +21,15 @@ def golden_predictions(arrays: dict[str, Tensor]) -> list[list[Tensor]]:
 @pytest.mark.parametrize("is_real", [True, False])
 def test_least_squares_agrees_with_the_published_program(is_real: bool) -> None:
     arrays, _ = load_golden("losses_small")
-    got = multiscale_adversarial(golden_predictions(arrays), is_real=is_real, mode="ls", for_critic=True)
+    got = multiscale_adversarial(golden_predictions(arrays), is_real=is_real, mode="ls", for_discriminator=True)
     assert got.item() == pytest.approx(arrays[f"gan_nested_{str(is_real).lower()}"].item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("is_real", [True, False])
-def test_least_squares_of_a_single_verdict_agrees_with_the_published_program(is_real: bool) -> None:
+def test_least_squares_of_a_single_discriminator_output_agrees_with_the_published_program(is_real: bool) -> None:
     arrays, _ = load_golden("losses_small")
-    verdict = golden_predictions(arrays)[0][-1]
-    got = adversarial(verdict, is_real=is_real, mode="ls", for_critic=True)
+    discriminator_output = golden_predictions(arrays)[0][-1]
+    got = adversarial(discriminator_output, is_real=is_real, mode="ls", for_discriminator=True)
     assert got.item() == pytest.approx(arrays[f"gan_flat_{str(is_real).lower()}"].item(), rel=1e-5)
 
 
@@ -51,23 +51,24 @@ def test_masked_l1_agrees_with_the_published_program() -> None:
 
 
 def test_gan_modes_truly_differ() -> None:
-    verdict = torch.tensor([0.3, -2.0, 1.7])
+    discriminator_output = torch.tensor([0.3, -2.0, 1.7])
     losses = {
-        mode: adversarial(verdict, is_real=True, mode=mode, for_critic=True) for mode in ("ls", "hinge", "original")
+        mode: adversarial(discriminator_output, is_real=True, mode=mode, for_discriminator=True)
+        for mode in ("ls", "hinge", "original")
     }
-    assert losses["ls"].item() == pytest.approx(((verdict - 1) ** 2).mean().item())
+    assert losses["ls"].item() == pytest.approx(((discriminator_output - 1) ** 2).mean().item())
     assert losses["hinge"].item() == pytest.approx((0.7 + 3.0 + 0.0) / 3)
-    assert losses["original"].item() == pytest.approx(torch.log1p(torch.exp(-verdict)).mean().item())
-    generator = adversarial(verdict, is_real=True, mode="hinge", for_critic=False)
-    assert generator.item() == pytest.approx(-verdict.mean().item())
+    assert losses["original"].item() == pytest.approx(torch.log1p(torch.exp(-discriminator_output)).mean().item())
+    generator = adversarial(discriminator_output, is_real=True, mode="hinge", for_discriminator=False)
+    assert generator.item() == pytest.approx(-discriminator_output.mean().item())
 
 
 def test_an_unknown_gan_mode_raises() -> None:
     with pytest.raises(ValueError, match="expected ls, hinge or original, got wasserstein"):
-        adversarial(torch.zeros(1), is_real=True, mode="wasserstein", for_critic=True)
+        adversarial(torch.zeros(1), is_real=True, mode="wasserstein", for_discriminator=True)
 
 
-def test_feature_matching_leaves_out_the_verdict_and_weighs_layers_and_scales() -> None:
+def test_feature_matching_leaves_out_the_discriminator_output_and_weighs_layers_and_scales() -> None:
     real = [[torch.zeros(2), torch.zeros(2), torch.zeros(2)] for _ in range(2)]
     fake = [[torch.full((2,), 1.0), torch.full((2,), 3.0), torch.full((2,), 100.0)] for _ in range(2)]
     assert feature_matching(fake, real).item() == pytest.approx((1 + 3) * (4 / 2))

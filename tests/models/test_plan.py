@@ -38,18 +38,18 @@ def test_pretended_tensors_take_what_real_ones_do(more: tuple[str, ...]) -> None
     found = plan.estimate(settings, scene)
     stage = plan._stage(settings, scene)
     stage.generator.train()
-    stage.critics.train()
+    stage.discriminators.train()
     with AllocationCounter() as counter:
-        plan._learn_hardest_lesson(settings, scene, stage)
-    weights = sum(one.numel() * 4 for part in (stage.generator, stage.critics) for one in part.parameters())
+        plan._learn_hardest_chunk(settings, scene, stage)
+    weights = sum(one.numel() * 4 for part in (stage.generator, stage.discriminators) for one in part.parameters())
     assert found.trained >= weights
-    assert found.lesson + found.gradients == pytest.approx(counter.peak, rel=0.1)
+    assert found.chunk + found.gradients == pytest.approx(counter.peak, rel=0.1)
 
 
 def test_half_precision_and_smaller_batches_take_less() -> None:
     scene, _ = plan.look_at(config())
-    large, small = (plan.estimate(config("--batchSize", count), scene).lesson for count in ("2", "1"))
-    half = plan.estimate(config("--amp", "bf16"), scene).lesson
+    large, small = (plan.estimate(config("--batchSize", count), scene).chunk for count in ("2", "1"))
+    half = plan.estimate(config("--amp", "bf16"), scene).chunk
     assert half < small < large
 
 
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_reduced_until_it_does() -> None:
 
 
 def test_a_process_takes_more_than_its_tensors_on_every_device() -> None:
-    found = plan.Estimate(trained=10**9, frozen=0, gradients=0, optimizers=0, lesson=0)
+    found = plan.Estimate(trained=10**9, frozen=0, gradients=0, optimizers=0, chunk=0)
     cpu, cuda, other = (plan.on_device(found, torch.device(kind)) for kind in ("cpu", "cuda", "mps"))
     assert cuda == pytest.approx(1.75e9)
     assert other == cpu > found.total

@@ -1,4 +1,4 @@
-"""The trainings on a tiny random clip; the rows of the published critics are in test_golden_rows."""
+"""The trainings on a tiny random clip; the rows of the published discriminators are in test_golden_rows."""
 
 import dataclasses
 
@@ -16,32 +16,32 @@ from models.training.stages.skd import SpatialDistillation
 from models.training.stages.teacher import Teacher
 from models.training.stages.tkd import TemporalDistillation
 from options.config import ScheduleConfig
-from tests.tiny_stages import CHANNELS, SIDE, distilling, lessons, make_clip, make_generator, parts
+from tests.tiny_stages import CHANNELS, SIDE, chunks, distilling, make_clip, make_generator, parts
 
 
 def test_every_frame_but_the_given_ones_is_drawn_once_and_in_order() -> None:
-    found = lessons(Teacher(**parts()), make_clip(9), 3)
+    found = chunks(Teacher(**parts()), make_clip(9), 3)
     drawn = torch.cat([rollout.index[:, rollout.num_given :] for _, rollout in found], dim=1)
     assert drawn.tolist() == [[7, 8, 9, 10, 11, 12, 13]]
 
 
-def test_lessons_roll_as_one_clip_does() -> None:
+def test_chunks_roll_as_one_clip_does() -> None:
     stage, clip = Teacher(**parts()), make_clip(8)
     stage.generator.eval()
     with torch.no_grad():
         whole = unroll(stage.generator, clip, clip.image[:, :2], num_frames=3)  # type: ignore[arg-type]
-        pieces = torch.cat([rollout.generated for _, rollout in lessons(stage, clip, 2)], dim=1)
+        pieces = torch.cat([rollout.generated for _, rollout in chunks(stage, clip, 2)], dim=1)
     assert torch.allclose(whole.generated, pieces, atol=1e-6)
 
 
 def test_the_teacher_has_all_published_rows() -> None:
     stage = Teacher(**parts())
-    lesson, rollout = lessons(stage, make_clip(9), 7)[0]
-    generator, critics = stage.generator_losses(lesson, rollout), stage.critic_losses(lesson, rollout)
+    chunk, rollout = chunks(stage, make_clip(9), 7)[0]
+    generator, discriminators = stage.generator_losses(chunk, rollout), stage.discriminator_losses(chunk, rollout)
     adversarial = {f"G{scale}_GAN{kind}" for scale in ("", "_T0", "_T1") for kind in ("", "_Feat")}
     assert set(generator.rows) == adversarial | {"G_VGG", "G_pixel", "G_Warp", "F_Flow", "F_Warp"}
-    assert set(critics.rows) == {f"D{scale}_{kind}" for scale in ("", "_T0", "_T1") for kind in ("real", "fake")}
-    assert torch.isfinite(generator.total()) and torch.isfinite(critics.total())
+    assert set(discriminators.rows) == {f"D{scale}_{kind}" for scale in ("", "_T0", "_T1") for kind in ("real", "fake")}
+    assert torch.isfinite(generator.total()) and torch.isfinite(discriminators.total())
 
 
 def test_without_raw_rows_only_the_pixel_row_sees_the_raw_image() -> None:
@@ -49,8 +49,8 @@ def test_without_raw_rows_only_the_pixel_row_sees_the_raw_image() -> None:
     spared: dict[str, torch.Tensor] = {}
     for judges_raw, rows in ((True, table), (False, spared)):
         stage = Teacher(**parts(judges_raw=judges_raw))
-        [(lesson, rollout)] = lessons(stage, make_clip(3), 1)
-        rows |= stage.generator_losses(lesson, rollout).detached()
+        [(chunk, rollout)] = chunks(stage, make_clip(3), 1)
+        rows |= stage.generator_losses(chunk, rollout).detached()
     assert spared.keys() == table.keys()
     assert spared["G_pixel"] == table["G_pixel"]
     for name in ("G_GAN", "G_GAN_Feat", "G_VGG"):
@@ -69,15 +69,15 @@ def test_the_heads_of_flow_and_blending_learn_at_their_own_rate() -> None:
     assert len(others["params"]) + len(heads["params"]) == len(list(stage.generator.parameters()))
 
 
-def test_generator_rows_reach_the_generator_alone_and_critic_rows_the_critics_alone() -> None:
+def test_generator_rows_reach_the_generator_alone_and_discriminator_rows_the_discriminators_alone() -> None:
     stage = Teacher(**parts())
-    lesson, rollout = lessons(stage, make_clip(9), 7)[0]
-    stage.generator_losses(lesson, rollout).total().backward()
+    chunk, rollout = chunks(stage, make_clip(9), 7)[0]
+    stage.generator_losses(chunk, rollout).total().backward()
     assert all(parameter.grad is not None for parameter in stage.generator.parameters())
-    assert all(parameter.grad is None for parameter in stage.critics.parameters())
+    assert all(parameter.grad is None for parameter in stage.discriminators.parameters())
     stage.generator.zero_grad()
-    stage.critic_losses(lesson, rollout).total().backward()
-    assert all(parameter.grad is not None for parameter in stage.critics.parameters())
+    stage.discriminator_losses(chunk, rollout).total().backward()
+    assert all(parameter.grad is not None for parameter in stage.discriminators.parameters())
     assert all(parameter.grad is None for parameter in stage.generator.parameters())
 
 
@@ -96,27 +96,27 @@ def test_backpropagation_is_cut_after_the_frames_it_may_cross() -> None:
 
 def test_noise_is_fed_but_never_judged() -> None:
     stage, clip = Teacher(**parts(given_noise=0.5)), make_clip(5)
-    episode = stage.prepare(clip, torch.Generator().manual_seed(3))
-    lesson = next(episode.lessons(3, context=stage.context))
-    assert not torch.equal(lesson.fed, lesson.given)
-    assert torch.equal(stage.rollout(lesson).image[:, :2], clip.image[:, :2])
+    chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(3))
+    chunk = next(chunked_clip.chunks(3, context=stage.context))
+    assert not torch.equal(chunk.conditioning, chunk.given)
+    assert torch.equal(stage.rollout(chunk).image[:, :2], clip.image[:, :2])
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3])
-def test_noisy_frames_are_fed_in_every_lesson_that_sees_them(num_frames: int) -> None:
+def test_noisy_frames_are_fed_in_every_chunk_that_sees_them(num_frames: int) -> None:
     stage, clip = Teacher(**parts(given_noise=0.5)), make_clip(5)
     stage.generator.eval()
     whole, cut = (stage.prepare(clip, torch.Generator().manual_seed(3)) for _ in range(2))
     with torch.no_grad():
-        expected = stage.rollout(next(whole.lessons(3, context=stage.context))).generated
-        for lesson in cut.lessons(num_frames, context=stage.context):
-            cut.record(stage.rollout(lesson))
+        expected = stage.rollout(next(whole.chunks(3, context=stage.context))).generated
+        for chunk in cut.chunks(num_frames, context=stage.context):
+            cut.record(stage.rollout(chunk))
     assert torch.allclose(cut.drawn[:, 2:], expected, atol=1e-6)
 
 
 def test_a_model_that_draws_first_frames_sees_no_real_frame_and_no_window_of_nothing() -> None:
     stage = Teacher(**parts(draws_first=True, weights=LossWeights(trust_warp=1.0)))
-    found = lessons(stage, make_clip(6), 3)
+    found = chunks(stage, make_clip(6), 3)
     assert [rollout.generated.shape[1] for _, rollout in found] == [1, 3]
     assert found[0][0].given.abs().sum() == 0
     assert found[0][1].flow is None
@@ -127,8 +127,8 @@ def test_a_model_that_draws_first_frames_sees_no_real_frame_and_no_window_of_not
 
 def test_a_student_equal_to_its_teacher_has_no_spatial_distillation_loss() -> None:
     stage = distilling(SpatialDistillation, make_generator())
-    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
-    rows = stage.generator_losses(lesson, rollout).rows
+    chunk, rollout = chunks(stage, make_clip(6), 4)[0]
+    rows = stage.generator_losses(chunk, rollout).rows
     assert rows["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
     assert rows["kd_perceptual"][0].item() == pytest.approx(0, abs=1e-6)
     assert rows["kd_pixel"][1] == 1.0
@@ -136,9 +136,9 @@ def test_a_student_equal_to_its_teacher_has_no_spatial_distillation_loss() -> No
 
 def test_a_student_that_is_off_by_a_constant_has_that_loss() -> None:
     stage = distilling(SpatialDistillation, make_generator())
-    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
+    chunk, rollout = chunks(stage, make_clip(6), 4)[0]
     shifted = dataclasses.replace(rollout, image=rollout.image + 0.25)
-    assert stage.generator_losses(lesson, shifted).rows["kd_pixel"][0].item() == pytest.approx(0.25, rel=1e-5)
+    assert stage.generator_losses(chunk, shifted).rows["kd_pixel"][0].item() == pytest.approx(0.25, rel=1e-5)
 
 
 def test_temporal_distillation_compares_at_equal_absolute_times() -> None:
@@ -147,48 +147,48 @@ def test_temporal_distillation_compares_at_equal_absolute_times() -> None:
         teacher = unroll(stage.teacher, clip, clip.image[:, :2], num_frames=3).image
     gaps = set()
     for seed in range(40):
-        episode = stage.prepare(clip, torch.Generator().manual_seed(seed))
-        times = (episode.clip.index[0] - clip.index[0, 0]).tolist()
+        chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(seed))
+        times = (chunked_clip.clip.index[0] - clip.index[0, 0]).tolist()
         gap = times[2] - 1
         gaps.add(gap)
         assert times == [0, 1, *range(1 + gap, 10, gap)]
-        assert episode.target is not None
-        assert torch.allclose(episode.target, teacher[:, times], atol=1e-6)
-        assert torch.equal(episode.drawn, clip.image[:, :2])
+        assert chunked_clip.target is not None
+        assert torch.allclose(chunked_clip.target, teacher[:, times], atol=1e-6)
+        assert torch.equal(chunked_clip.drawn, clip.image[:, :2])
     assert gaps == {2, 3, 4, 5, 6, 7}
 
 
 def test_temporal_distillation_has_both_rows_with_gradients_and_published_weights() -> None:
     stage = distilling(TemporalDistillation, make_generator())
-    lesson, rollout = lessons(stage, make_clip(10), 8)[0]
-    rows = stage.generator_losses(lesson, rollout).rows
+    chunk, rollout = chunks(stage, make_clip(10), 8)[0]
+    rows = stage.generator_losses(chunk, rollout).rows
     assert (rows["kd_local_pixel"][1], rows["kd_global"][1]) == (2.0, 15.0)
     assert "kd_pixel" not in rows
     (gradient,) = torch.autograd.grad(rows["kd_global"][0], stage.generator.get_parameter("model_final_img.1.weight"))
     assert gradient.abs().sum() > 0
 
 
-def test_the_global_row_compares_changes_not_colours_however_short_the_lesson() -> None:
+def test_the_global_row_compares_changes_not_colours_however_short_the_chunk() -> None:
     stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
-    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
-    for lesson in episode.lessons(1, context=stage.context):
-        assert lesson.target is not None and lesson.target_before is not None
-        drawn = torch.cat([lesson.given, lesson.target + 0.25], dim=1)
-        drawn[:, lesson.num_given - 1] = lesson.target_before[:, 0] + 0.25
-        rollout = dataclasses.replace(stage.rollout(lesson), image=drawn)
-        shifted = dataclasses.replace(lesson, given=drawn[:, : lesson.num_given])
+    chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(0))
+    for chunk in chunked_clip.chunks(1, context=stage.context):
+        assert chunk.target is not None and chunk.target_before is not None
+        drawn = torch.cat([chunk.given, chunk.target + 0.25], dim=1)
+        drawn[:, chunk.num_given - 1] = chunk.target_before[:, 0] + 0.25
+        rollout = dataclasses.replace(stage.rollout(chunk), image=drawn)
+        shifted = dataclasses.replace(chunk, given=drawn[:, : chunk.num_given])
         rows = stage.generator_losses(shifted, rollout).rows
         assert rows["kd_global"][0].item() == pytest.approx(0, abs=1e-6)
         assert rows["kd_local_pixel"][0].item() == pytest.approx(0.25, rel=1e-4)
-        episode.record(rollout)
+        chunked_clip.record(rollout)
 
 
 def test_key_frame_flow_is_judged_over_the_same_pair_of_times() -> None:
     stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
-    episode = stage.prepare(clip, torch.Generator().manual_seed(0))
-    lesson = next(episode.lessons(8, context=stage.context))
-    gap = int(episode.clip.index[0, 2] - episode.clip.index[0, 1])
-    flow, _ = lesson.motion.between(2, 1)
+    chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(0))
+    chunk = next(chunked_clip.chunks(8, context=stage.context))
+    gap = int(chunked_clip.clip.index[0, 2] - chunked_clip.clip.index[0, 1])
+    flow, _ = chunk.motion.between(2, 1)
     assert torch.equal(flow, DenseInverseSearch()(clip.image[:, 1 + gap], clip.image[:, 1]))
 
 
@@ -202,8 +202,8 @@ def test_the_teacher_never_learns_and_never_leaves_eval_mode() -> None:
     stage = distilling(SpatialDistillation, make_generator())
     before = {name: value.clone() for name, value in stage.teacher.state_dict().items()}
     stage.generator.train()
-    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
-    stage.generator_losses(lesson, rollout).total().backward()
+    chunk, rollout = chunks(stage, make_clip(6), 4)[0]
+    stage.generator_losses(chunk, rollout).total().backward()
     assert not stage.teacher.training
     assert all(torch.equal(before[name], value) for name, value in stage.teacher.state_dict().items())
     assert all(parameter.grad is None for parameter in stage.teacher.parameters())
@@ -215,8 +215,8 @@ def test_single_images_are_drawn_from_their_own_semantics() -> None:
     settings = parts(generator)
     settings.pop("num_frames")
     stage = FirstFrame(**settings)
-    lesson, rollout = lessons(stage, make_clip(3, batch=2), 3)[0]
-    rows = stage.generator_losses(lesson, rollout).rows
+    chunk, rollout = chunks(stage, make_clip(3, batch=2), 3)[0]
+    rows = stage.generator_losses(chunk, rollout).rows
     assert set(rows) == {"G_GAN", "G_GAN_Feat", "G_VGG", "G_pixel"}
     assert rollout.generated.shape == (2, 3, 3, SIDE, SIDE)
 
@@ -224,9 +224,9 @@ def test_single_images_are_drawn_from_their_own_semantics() -> None:
 def test_loss_rows_do_not_depend_on_how_batches_are_put_together() -> None:
     stage = Teacher(**parts())
     stage.generator.eval()
-    stage.critics.eval()
+    stage.discriminators.eval()
     clip = make_clip(6, batch=2)
-    both = stage.generator_losses(*lessons(stage, clip, 4)[0]).rows
+    both = stage.generator_losses(*chunks(stage, clip, 4)[0]).rows
     alone = []
     for item in range(2):
         one = dataclasses.replace(
@@ -236,7 +236,7 @@ def test_loss_rows_do_not_depend_on_how_batches_are_put_together() -> None:
             index=clip.index[item : item + 1],
             names=["clip"],
         )
-        alone.append(stage.generator_losses(*lessons(stage, one, 4)[0]).rows)
+        alone.append(stage.generator_losses(*chunks(stage, one, 4)[0]).rows)
     for name, (value, _) in both.items():
         mean = (alone[0][name][0] + alone[1][name][0]) / 2
         assert value.item() == pytest.approx(mean.item(), rel=1e-3), name

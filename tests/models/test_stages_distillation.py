@@ -11,14 +11,14 @@ from data.clips import Clip
 from models.losses.perceptual import PerceptualLoss
 from models.training.stages.skd import SpatialDistillation
 from models.training.stages.tkd import TemporalDistillation
-from tests.tiny_stages import distilling, lessons, make_clip, make_generator, parts
+from tests.tiny_stages import chunks, distilling, make_clip, make_generator, parts
 
 KINDS: list[type[SpatialDistillation]] = [SpatialDistillation, TemporalDistillation]
 
 
 def kd_rows(stage: SpatialDistillation, clip: Clip) -> dict[str, float]:
-    """The kd_* rows of the first lesson."""
-    rows = stage.generator_losses(*lessons(stage, clip, 8)[0]).rows
+    """The kd_* rows of the first chunk."""
+    rows = stage.generator_losses(*chunks(stage, clip, 8)[0]).rows
     return {name: value.item() for name, (value, _) in rows.items() if name.startswith("kd_")}
 
 
@@ -46,17 +46,17 @@ def test_a_student_equal_to_its_teacher_has_no_row_above_zero(kind: type[Spatial
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_shifted_student_has_the_shift_as_its_rows(kind: type[SpatialDistillation]) -> None:
     stage = distilling(kind, make_generator())
-    lesson, rollout = lessons(stage, make_clip(10), 8)[0]
-    assert lesson.target is not None
-    shifted = dataclasses.replace(rollout, image=torch.cat([lesson.given, lesson.target + 0.25], dim=1))
-    rows = stage.generator_losses(lesson, shifted).rows
+    chunk, rollout = chunks(stage, make_clip(10), 8)[0]
+    assert chunk.target is not None
+    shifted = dataclasses.replace(rollout, image=torch.cat([chunk.given, chunk.target + 0.25], dim=1))
+    rows = stage.generator_losses(chunk, shifted).rows
     name, weight = stage.distillation
     for row in (f"{name}_pixel", f"{name}_perceptual"):
         assert rows[row][0].item() == pytest.approx(0.25, rel=1e-4)
         assert rows[row][1] == weight
     if kind is TemporalDistillation:
         # only the step from the given frame to the first drawn one changes by the shift, at each of the scales
-        assert rows["kd_global"][0].item() == pytest.approx(0.25 / lesson.target.shape[1], rel=1e-3)
+        assert rows["kd_global"][0].item() == pytest.approx(0.25 / chunk.target.shape[1], rel=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,9 +73,9 @@ def test_every_item_of_a_batch_matters(kind: type[SpatialDistillation]) -> None:
 def test_every_row_has_a_gradient_to_the_student_and_none_to_the_teacher(kind: type[SpatialDistillation]) -> None:
     stage = distilling(kind, make_generator())
     stage.teacher.get_parameter("model_final_img.1.weight").mul_(3)
-    lesson, rollout = lessons(stage, make_clip(10), 8)[0]
-    assert lesson.target is not None and not lesson.target.requires_grad
-    table = stage.generator_losses(lesson, rollout)
+    chunk, rollout = chunks(stage, make_clip(10), 8)[0]
+    assert chunk.target is not None and not chunk.target.requires_grad
+    table = stage.generator_losses(chunk, rollout)
     weight = stage.generator.get_parameter("model_final_img.1.weight")
     for name, (value, _) in table.rows.items():
         if name.startswith("kd_"):
@@ -107,11 +107,11 @@ def test_a_mask_leaves_what_the_flow_cannot_explain_to_the_student(kind: type[Sp
     plain, masked = (distilling(kind, make_generator(), kd_mask=mask, estimator=Still()) for mask in (False, True))
     name, _ = plain.distillation
     for stage, share in ((plain, 1.0), (masked, 0.5)):
-        lesson, rollout = lessons(stage, clip, 8)[0]
-        assert lesson.target is not None
-        shifted = dataclasses.replace(rollout, image=torch.cat([lesson.given, lesson.target + 0.25], dim=1))
+        chunk, rollout = chunks(stage, clip, 8)[0]
+        assert chunk.target is not None
+        shifted = dataclasses.replace(rollout, image=torch.cat([chunk.given, chunk.target + 0.25], dim=1))
         shifted.image.requires_grad_()
-        rows = stage.generator_losses(lesson, shifted).rows
+        rows = stage.generator_losses(chunk, shifted).rows
         for row in (f"{name}_pixel", f"{name}_perceptual"):
             assert rows[row][0].item() == pytest.approx(0.25 * share, rel=0.02)
             (gradient,) = torch.autograd.grad(rows[row][0], shifted.image, retain_graph=True)
@@ -135,8 +135,8 @@ def test_the_backbone_sees_every_image_once() -> None:
     generator = make_generator()
     perceptual = PerceptualLoss(backbone, layer_weights=(1.0,), relative=False)
     stage = SpatialDistillation(teacher=copy.deepcopy(generator), **parts(generator, perceptual=perceptual))
-    lesson, rollout = lessons(stage, make_clip(6), 4)[0]
-    stage.generator_losses(lesson, rollout)
+    chunk, rollout = chunks(stage, make_clip(6), 4)[0]
+    stage.generator_losses(chunk, rollout)
     assert backbone.seen == 4 * len(("final", "raw", "real", "teacher's"))
 
 
@@ -146,6 +146,6 @@ def test_the_teacher_draws_nothing_after_the_last_key_frame() -> None:
     stage.teacher.register_forward_hook(lambda *_: seen.append(1))
     for seed in range(8):
         seen.clear()
-        episode = stage.prepare(clip, torch.Generator().manual_seed(seed))
-        last = int(episode.clip.index[0, -1] - clip.index[0, 0])
+        chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(seed))
+        last = int(chunked_clip.clip.index[0, -1] - clip.index[0, 0])
         assert len(seen) == last + 1 - 2

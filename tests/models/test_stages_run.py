@@ -43,13 +43,13 @@ def test_a_coarse_generator_starts_several_scales_and_rests_for_the_first_epochs
 
 
 @pytest.mark.slow
-def test_face_critic_sparse_windows_and_two_time_scales_go_together(tmp_path: Path) -> None:
+def test_face_discriminator_sparse_windows_and_two_time_scales_go_together(tmp_path: Path) -> None:
     data = write_tiny_face(tmp_path / "data", phase="train", num_frames=8)
     more = ["--add_face_disc", "--sparse_D", "--TTUR", "--gan_mode", "hinge", "--niter", "1", "--niter_decay", "1"]
     training = run(data, tmp_path, "faces", *more)
     logged = json.loads((tmp_path / "faces" / "loss_log.jsonl").read_text().splitlines()[-1])
     assert {"G_f_GAN", "G_f_GAN_Feat", "D_f_real", "D_f_fake"} <= set(logged)
-    assert (tmp_path / "faces" / "latest" / "critic_face.safetensors").is_file()
+    assert (tmp_path / "faces" / "latest" / "discriminator_face.safetensors").is_file()
     # every optimizer is decayed: the last of 2 epochs has half the rate
     groups = {name: optimizer.param_groups[0] for name, optimizer in training.optimizers.items()}
     assert {name: group["lr"] for name, group in groups.items()} == pytest.approx({"generator": 5e-5, "critics": 2e-4})

@@ -1,4 +1,4 @@
-"""What the vid2vid training can do beyond its defaults: foreground, sparse windows, face critic, adversarial modes."""
+"""What the vid2vid training can do beyond its defaults: foreground, sparse windows, face discriminator, adversarial modes."""
 
 import dataclasses
 from typing import Any
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.build import build_critics
+from models.build import build_discriminators
 from models.training.stages.base import LossWeights
 from models.training.stages.face_region import FaceRegion
 from models.training.stages.skd import SpatialDistillation
 from models.training.stages.teacher import Teacher
-from options.config import CriticConfig
-from tests.tiny_stages import CHANNELS, SIDE, distilling, lessons, make_clip, make_generator, parts
+from options.config import DiscriminatorConfig
+from tests.tiny_stages import CHANNELS, SIDE, chunks, distilling, make_clip, make_generator, parts
 
 
 def with_foreground(clip: Clip) -> Clip:
@@ -26,7 +26,7 @@ def with_foreground(clip: Clip) -> Clip:
 
 def test_the_foreground_branch_learns_from_its_own_pixels_alone() -> None:
     stage = Teacher(**parts(make_generator(has_foreground=True)))
-    _, rollout = lessons(stage, with_foreground(make_clip(3)), 1)[0]
+    _, rollout = chunks(stage, with_foreground(make_clip(3)), 1)[0]
     branch = [parameter for name, parameter in stage.generator.named_parameters() if name.startswith("indv_")]
     for rows, expected in ((slice(SIDE // 2), False), (slice(SIDE // 2, SIDE), True)):
         gradients = torch.autograd.grad(rollout.generated[..., rows, :].sum(), branch, retain_graph=True)
@@ -36,10 +36,10 @@ def test_the_foreground_branch_learns_from_its_own_pixels_alone() -> None:
 def test_a_foreground_adds_no_rows_and_a_student_can_have_one() -> None:
     clip = with_foreground(make_clip(5))
     plain, drawn = Teacher(**parts()), Teacher(**parts(make_generator(has_foreground=True)))
-    without, within = (stage.generator_losses(*lessons(stage, clip, 3)[0]).rows for stage in (plain, drawn))
+    without, within = (stage.generator_losses(*chunks(stage, clip, 3)[0]).rows for stage in (plain, drawn))
     assert set(without) == set(within)
     student = distilling(SpatialDistillation, make_generator(has_foreground=True))
-    rows = student.generator_losses(*lessons(student, clip, 3)[0]).rows
+    rows = student.generator_losses(*chunks(student, clip, 3)[0]).rows
     assert rows["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
 
 
@@ -49,34 +49,34 @@ def test_sparse_windows_end_on_the_grid_of_their_scale(num_frames: int) -> None:
     # every frame is painted with its number, so that a window tells which frames it shows
     clip.image[:] = torch.arange(14.0).view(1, 14, 1, 1, 1)
     ends: dict[int, list[int]] = {1: [], 3: []}
-    for lesson, rollout in lessons(stage, clip, num_frames):
+    for chunk, rollout in chunks(stage, clip, num_frames):
         for distance, found in ends.items():
-            windows = stage._windows(lesson, rollout, distance)
+            windows = stage._windows(chunk, rollout, distance)
             if windows is not None:
                 shown = windows[1][:, [0, 3, 6], 0, 0]
                 assert torch.all(shown.diff(dim=1) == distance)
                 found += shown[:, -1].int().tolist()
-    # of two that end in one lesson, 6 and 9, the later is judged: windows of a lesson share no frame
+    # of two that end in one chunk, 6 and 9, the later is judged: windows of a chunk share no frame
     assert sorted(ends[3]) == ([9, 12] if num_frames == 4 else [6, 9, 12])
     assert len(ends[1]) == {1: 12, 2: 6, 4: 6}[num_frames]
 
 
-def test_sparse_windows_leave_the_fastest_critic_as_it_is() -> None:
+def test_sparse_windows_leave_the_fastest_discriminator_as_it_is() -> None:
     clip = make_clip(9)
     dense, sparse = (Teacher(**parts(sparse_windows=sparse)) for sparse in (False, True))
-    first, second = (stage.critic_losses(*lessons(stage, clip, 7)[0]).rows for stage in (dense, sparse))
+    first, second = (stage.discriminator_losses(*chunks(stage, clip, 7)[0]).rows for stage in (dense, sparse))
     assert first["D_T0_real"][0].item() == second["D_T0_real"][0].item()
 
 
 def test_any_number_of_temporal_scales_is_judged() -> None:
-    critics = build_critics(
-        CriticConfig(ndf=4, n_layers_D=2, num_D=1, n_scales_temporal=3, n_frames_D=2),
+    discriminators = build_discriminators(
+        DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=1, n_scales_temporal=3, n_frames_D=2),
         semantic_channels=CHANNELS,
         norm="batch",
         has_temporal=True,
     )
-    stage = Teacher(**parts(critics=critics, num_critic_frames=2))
-    rows = stage.generator_losses(*lessons(stage, make_clip(8), 6)[0]).rows
+    stage = Teacher(**parts(discriminators=discriminators, num_discriminator_frames=2))
+    rows = stage.generator_losses(*chunks(stage, make_clip(8), 6)[0]).rows
     assert {"G_T0_GAN", "G_T1_GAN", "G_T2_GAN"} <= set(rows)
 
 
@@ -84,11 +84,15 @@ def test_adversarial_modes_give_other_losses_and_other_gradients() -> None:
     found = {}
     for mode in ("ls", "hinge", "original"):
         stage = Teacher(**parts(gan_mode=mode))
-        lesson, rollout = lessons(stage, make_clip(5), 3)[0]
-        generator, critics = stage.generator_losses(lesson, rollout), stage.critic_losses(lesson, rollout)
+        chunk, rollout = chunks(stage, make_clip(5), 3)[0]
+        generator, discriminators = stage.generator_losses(chunk, rollout), stage.discriminator_losses(chunk, rollout)
         weight = stage.generator.get_parameter("model_final_img.1.weight")
         (gradient,) = torch.autograd.grad(generator.rows["G_GAN"][0], weight)
-        found[mode] = (generator.rows["G_GAN"][0].item(), critics.rows["D_fake"][0].item(), gradient.norm().item())
+        found[mode] = (
+            generator.rows["G_GAN"][0].item(),
+            discriminators.rows["D_fake"][0].item(),
+            gradient.norm().item(),
+        )
     for first, second in (("ls", "hinge"), ("ls", "original"), ("hinge", "original")):
         assert all(one != pytest.approx(other) for one, other in zip(found[first], found[second], strict=True))
 
@@ -118,22 +122,25 @@ def test_a_face_region_is_centred_on_all_of_the_face() -> None:
     assert (region.top.item(), region.left.item()) == (12 - 4, 15 - 4)
 
 
-def with_face_critic(**settings: Any) -> Teacher:
-    critics = build_critics(
-        CriticConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=0, add_face_disc=True),
+def with_face_discriminator(**settings: Any) -> Teacher:
+    discriminators = build_discriminators(
+        DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=0, add_face_disc=True),
         semantic_channels=CHANNELS,
         norm="batch",
         has_temporal=True,
     )
-    return Teacher(**parts(critics=critics, **settings))
+    return Teacher(**parts(discriminators=discriminators, **settings))
 
 
-def test_the_face_critic_judges_the_face_alone_with_the_published_weight() -> None:
-    stage = with_face_critic(find_face=lambda semantic: spot(*[(20, 6)] * len(semantic)))
-    lesson, rollout = lessons(stage, make_clip(5), 3)[0]
-    rows, verdicts = stage.generator_losses(lesson, rollout).rows, stage.critic_losses(lesson, rollout).rows
+def test_the_face_discriminator_judges_the_face_alone_with_the_published_weight() -> None:
+    stage = with_face_discriminator(find_face=lambda semantic: spot(*[(20, 6)] * len(semantic)))
+    chunk, rollout = chunks(stage, make_clip(5), 3)[0]
+    rows, discriminator_outputs = (
+        stage.generator_losses(chunk, rollout).rows,
+        stage.discriminator_losses(chunk, rollout).rows,
+    )
     assert (rows["G_f_GAN"][1], rows["G_f_GAN_Feat"][1]) == (2.0, 20.0)
-    assert {"D_f_real", "D_f_fake"} <= set(verdicts)
+    assert {"D_f_real", "D_f_fake"} <= set(discriminator_outputs)
     (gradient,) = torch.autograd.grad(rows["G_f_GAN"][0], rollout.image)
     touched = gradient.abs().sum(dim=(0, 1, 2)).nonzero()
     assert (touched.amin(dim=0).tolist(), touched.amax(dim=0).tolist()) == ([16, 2], [23, 9])
@@ -141,21 +148,21 @@ def test_the_face_critic_judges_the_face_alone_with_the_published_weight() -> No
 
 def test_frames_without_a_face_are_left_out() -> None:
     faces: list[tuple[int, int] | None] = [(8, 8), None, (9, 9)]
-    stage = with_face_critic(find_face=lambda semantic: spot(*faces))
-    found = stage._faces(*lessons(stage, make_clip(5), 3)[0])
+    stage = with_face_discriminator(find_face=lambda semantic: spot(*faces))
+    found = stage._faces(*chunks(stage, make_clip(5), 3)[0])
     assert found is not None and len(found[0]) == 2
-    stage = with_face_critic(find_face=lambda semantic: spot(*[None] * len(semantic)))
-    lesson, rollout = lessons(stage, make_clip(5), 3)[0]
-    assert "G_f_GAN" not in stage.generator_losses(lesson, rollout).rows
-    assert "D_f_real" not in stage.critic_losses(lesson, rollout).rows
+    stage = with_face_discriminator(find_face=lambda semantic: spot(*[None] * len(semantic)))
+    chunk, rollout = chunks(stage, make_clip(5), 3)[0]
+    assert "G_f_GAN" not in stage.generator_losses(chunk, rollout).rows
+    assert "D_f_real" not in stage.discriminator_losses(chunk, rollout).rows
 
 
-def test_a_face_critic_without_faces_to_find_is_refused() -> None:
+def test_a_face_discriminator_without_faces_to_find_is_refused() -> None:
     with pytest.raises(ValueError, match="find_face"):
-        with_face_critic()
-    stage = with_face_critic(find_face=lambda semantic: None)
+        with_face_discriminator()
+    stage = with_face_discriminator(find_face=lambda semantic: None)
     with pytest.raises(ValueError, match="tell where faces are"):
-        stage.generator_losses(*lessons(stage, make_clip(5), 3)[0])
+        stage.generator_losses(*chunks(stage, make_clip(5), 3)[0])
 
 
 class Counting:
@@ -171,13 +178,13 @@ class Counting:
         return target.new_zeros(target.shape[0], 2, *target.shape[-2:])
 
 
-def test_the_flow_of_a_pair_of_real_frames_is_estimated_once_an_episode() -> None:
+def test_the_flow_of_a_pair_of_real_frames_is_estimated_once_an_chunked_clip() -> None:
     stage = Teacher(**parts(estimator=Counting(), weights=LossWeights()))
-    episode = stage.prepare(make_clip(10), torch.Generator().manual_seed(0))
-    for lesson in episode.lessons(1, context=stage.context):
-        rollout = stage.rollout(lesson)
-        stage.generator_losses(lesson, rollout)
-        stage.critic_losses(lesson, rollout)
-        episode.record(rollout)
+    chunked_clip = stage.prepare(make_clip(10), torch.Generator().manual_seed(0))
+    for chunk in chunked_clip.chunks(1, context=stage.context):
+        rollout = stage.rollout(chunk)
+        stage.generator_losses(chunk, rollout)
+        stage.discriminator_losses(chunk, rollout)
+        chunked_clip.record(rollout)
     neighbours, three_apart = 9, 7
     assert stage.estimator.asked == neighbours + three_apart  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.training.batch_norm import measured_anew
+from models.training.batch_norm import recompute_batch_norm
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm2d(3), nn.InstanceNorm2d(3, track_running_stats=True)])
@@ -12,7 +12,7 @@ def test_every_call_counts_alike(layer: nn.BatchNorm2d | nn.InstanceNorm2d) -> N
     torch.manual_seed(0)
     layer.eval()
     batches = [torch.randn(1, 3, 8, 8) * scale + scale for scale in (1, 3, 5)]
-    with measured_anew(layer):
+    with recompute_batch_norm(layer):
         for batch in batches:
             layer(batch)
     means = torch.stack([batch.mean(dim=(0, 2, 3)) for batch in batches]).mean(dim=0)
@@ -33,7 +33,7 @@ def test_a_frame_drawn_in_eval_mode_comes_closer_to_the_one_drawn_in_train_mode(
         return (drawn - wanted).abs().mean().item()
 
     before = distance()
-    with torch.no_grad(), measured_anew(network):
+    with torch.no_grad(), recompute_batch_norm(network):
         for frame in clip:
             network(frame)
     assert distance() < 0.2 * before
@@ -43,6 +43,6 @@ def test_a_layer_that_is_never_called_keeps_its_statistics() -> None:
     layer = nn.BatchNorm2d(2)
     layer(torch.randn(4, 2, 3, 3))
     before = layer.running_mean.clone()  # type: ignore[union-attr]
-    with measured_anew(layer):
+    with recompute_batch_norm(layer):
         pass
     assert torch.equal(layer.running_mean, before)  # type: ignore[arg-type]

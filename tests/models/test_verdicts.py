@@ -1,4 +1,4 @@
-"""What the critics say is asked once: the generator and the critics learn what they learned from asking twice."""
+"""What the discriminators say is asked once: the generator and the discriminators learn what they learned from asking twice."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 import train
 from data.clips import Clip
-from models.build import build_critics
+from models.build import build_discriminators
 from models.losses.table import LossTable
-from models.training.distributed import Learner
+from models.training.distributed import DistributedLoss
 from models.training.rollout import Rollout
 from models.training.run import Training
-from models.training.stages.base import Lesson, LossWeights, Stage
-from models.training.stages.discrimination import Exhibit, Verdict, ask, relayed
+from models.training.stages.base import Chunk, LossWeights, Stage
+from models.training.stages.discrimination import DiscriminatorInput, DiscriminatorOutput, ask, bridge_gradients
 from models.training.stages.teacher import Teacher
-from options.config import CriticConfig
-from tests.tiny_stages import CHANNELS, SIDE, lessons, make_clip, make_generator, parts
-from util.distributed import Processes
+from options.config import DiscriminatorConfig
+from tests.tiny_stages import CHANNELS, SIDE, chunks, make_clip, make_generator, parts
+from util.distributed import DistributedContext
 
 Gradients = dict[str, Tensor]
 
@@ -44,13 +44,13 @@ def face_of(semantic: Tensor) -> Tensor:
 
 
 def make_stage(norm: str = "batch", **settings: Any) -> Teacher:
-    """Image, face and two temporal critics."""
+    """Image, face and two temporal discriminators."""
     torch.manual_seed(0)
-    config = CriticConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2, add_face_disc=True)
-    critics = build_critics(config, semantic_channels=CHANNELS, norm=norm, has_temporal=True)
-    stage = Teacher(**parts(make_generator(norm=norm), critics=critics, find_face=face_of, **settings))
+    config = DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2, add_face_disc=True)
+    discriminators = build_discriminators(config, semantic_channels=CHANNELS, norm=norm, has_temporal=True)
+    stage = Teacher(**parts(make_generator(norm=norm), discriminators=discriminators, find_face=face_of, **settings))
     stage.generator.double()
-    stage.critics.double()
+    stage.discriminators.double()
     return stage
 
 
@@ -62,27 +62,29 @@ def of(network: nn.Module) -> Gradients:
     return {name: one.grad.clone() for name, one in network.named_parameters() if one.grad is not None}
 
 
-def gradients_of_one_pass(stage: Stage, lesson: Lesson, rollout: Rollout) -> tuple[Gradients, Gradients]:
-    stage.generator_losses(lesson, rollout).total().backward()
-    assert not of(stage.critics)
+def gradients_of_one_pass(stage: Stage, chunk: Chunk, rollout: Rollout) -> tuple[Gradients, Gradients]:
+    stage.generator_losses(chunk, rollout).total().backward()
+    assert not of(stage.discriminators)
     generator = of(stage.generator)
-    stage.critic_losses(lesson, rollout).total().backward(inputs=list(stage.critics.parameters()))
+    stage.discriminator_losses(chunk, rollout).total().backward(inputs=list(stage.discriminators.parameters()))
     assert all(torch.equal(generator[name], one) for name, one in of(stage.generator).items())
-    return generator, of(stage.critics)
+    return generator, of(stage.discriminators)
 
 
-def gradients_of_two_passes(stage: Stage, lesson: Lesson, rollout: Rollout) -> tuple[Gradients, Gradients]:
-    """As published: every exhibit is judged for the generator, and its copy for the critics."""
-    for_generator, for_critics = LossTable(), LossTable()
-    for critic, fake, real, weight in stage._exhibits(lesson, rollout):
-        judge = stage.critics[critic]
-        stage._add_adversarial_rows(for_generator, Verdict(critic, judge(fake), judge(real), weight))
-        stage._add_verdict_rows(for_critics, Verdict(critic, judge(fake.detach()), judge(real)))
-    stage._add_generator_rows(for_generator, lesson, rollout)
+def gradients_of_two_passes(stage: Stage, chunk: Chunk, rollout: Rollout) -> tuple[Gradients, Gradients]:
+    """As published: every exhibit is judged for the generator, and its copy for the discriminators."""
+    for_generator, for_discriminators = LossTable(), LossTable()
+    for discriminator, fake, real, weight in stage._discriminator_inputs(chunk, rollout):
+        judge = stage.discriminators[discriminator]
+        stage._add_adversarial_rows(for_generator, DiscriminatorOutput(discriminator, judge(fake), judge(real), weight))
+        stage._add_discriminator_output_rows(
+            for_discriminators, DiscriminatorOutput(discriminator, judge(fake.detach()), judge(real))
+        )
+    stage._add_generator_rows(for_generator, chunk, rollout)
     for_generator.total().backward()
-    stage.critics.zero_grad()
-    for_critics.total().backward()
-    return of(stage.generator), of(stage.critics)
+    stage.discriminators.zero_grad()
+    for_discriminators.total().backward()
+    return of(stage.generator), of(stage.discriminators)
 
 
 def assert_close(first: Gradients, second: Gradients) -> None:
@@ -95,7 +97,7 @@ def assert_both_ways_teach_the_same(make: Callable[[], Stage]) -> None:
     found = []
     for gradients in (gradients_of_one_pass, gradients_of_two_passes):
         stage = make()
-        found.append(gradients(stage, *lessons(stage, make_double_clip(9), 7)[0]))
+        found.append(gradients(stage, *chunks(stage, make_double_clip(9), 7)[0]))
     assert_close(found[0][0], found[1][0])
     assert_close(found[0][1], found[1][1])
     assert all(any(one.abs().sum() > 0 for one in gradients.values()) for gradients in found[0])
@@ -103,16 +105,18 @@ def assert_both_ways_teach_the_same(make: Callable[[], Stage]) -> None:
 
 @pytest.mark.parametrize("gan_mode", ["ls", "hinge", "original"])
 @pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_image_face_and_temporal_critics_teach_what_they_taught_when_asked_twice(gan_mode: str, norm: str) -> None:
+def test_image_face_and_temporal_discriminators_teach_what_they_taught_when_asked_twice(
+    gan_mode: str, norm: str
+) -> None:
     assert_both_ways_teach_the_same(lambda: make_stage(norm, gan_mode=gan_mode))
 
 
-def test_critics_that_are_not_asked_learn_nothing() -> None:
+def test_discriminators_that_are_not_asked_learn_nothing() -> None:
     stage = make_stage(sparse_windows=True)
-    lesson, rollout = lessons(stage, make_double_clip(9), 1)[0]
-    _, critics = gradients_of_one_pass(stage, lesson, rollout)
-    assert not any(name.startswith("temporal_1") for name in critics)
-    assert any(name.startswith("image") for name in critics)
+    chunk, rollout = chunks(stage, make_double_clip(9), 1)[0]
+    _, discriminators = gradients_of_one_pass(stage, chunk, rollout)
+    assert not any(name.startswith("temporal_1") for name in discriminators)
+    assert any(name.startswith("image") for name in discriminators)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +129,8 @@ def test_final_images_alone_no_features_and_sparse_windows_teach_the_same_too(se
 def test_every_row_has_its_own_gradient() -> None:
     """Rows that are weighted, scaled or left out by whoever minimises them stay what they are."""
     stage = make_stage()
-    lesson, rollout = lessons(stage, make_double_clip(9), 7)[0]
-    rows = stage.generator_losses(lesson, rollout).rows
+    chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
+    rows = stage.generator_losses(chunk, rollout).rows
     weight = stage.generator.get_parameter("model_final_img.1.weight")
     names = [name for name in rows if "GAN" in name]
     alone = [torch.autograd.grad(rows[name][0], weight, retain_graph=True)[0] for name in names]
@@ -135,16 +139,16 @@ def test_every_row_has_its_own_gradient() -> None:
     torch.testing.assert_close(3 * torch.stack(alone).sum(dim=0), together)
 
 
-def test_critic_rows_do_not_depend_on_whether_the_generator_asked_before() -> None:
+def test_discriminator_rows_do_not_depend_on_whether_the_generator_asked_before() -> None:
     stage = make_stage()
-    lesson, rollout = lessons(stage, make_double_clip(9), 7)[0]
-    before = stage.critic_losses(lesson, rollout).detached()
-    stage.generator_losses(lesson, rollout)
-    assert stage.critic_losses(lesson, rollout).detached() == before
+    chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
+    before = stage.discriminator_losses(chunk, rollout).detached()
+    stage.generator_losses(chunk, rollout)
+    assert stage.discriminator_losses(chunk, rollout).detached() == before
 
 
 class Recording(nn.Module):
-    """A critic that counts what it is shown."""
+    """A discriminator that counts what it is shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,37 +160,39 @@ class Recording(nn.Module):
         return [[x * self.weight, (x * self.weight).mean((1, 2, 3))]]
 
 
-def test_a_critic_sees_each_drawn_image_once_and_the_real_one_once() -> None:
+def test_a_discriminator_sees_each_drawn_image_once_and_the_real_one_once() -> None:
     stage = make_stage()
-    stage.critics = nn.ModuleDict({name: Recording() for name in stage.critics})
-    lesson, rollout = lessons(stage, make_double_clip(9), 7)[0]
-    stage.generator_losses(lesson, rollout)
-    stage.critic_losses(lesson, rollout)
-    counts = {name: len(critic.shown) for name, critic in stage.critics.items()}  # type: ignore[arg-type]
+    stage.discriminators = nn.ModuleDict({name: Recording() for name in stage.discriminators})
+    chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
+    stage.generator_losses(chunk, rollout)
+    stage.discriminator_losses(chunk, rollout)
+    counts = {name: len(discriminator.shown) for name, discriminator in stage.discriminators.items()}  # type: ignore[arg-type]
     assert counts == {"image": 3, "face": 2, "temporal_0": 2, "temporal_1": 2}
 
 
-def test_a_loss_scale_is_in_what_passes_through_the_critics() -> None:
+def test_a_loss_scale_is_in_what_passes_through_the_discriminators() -> None:
     """Half precision loses small gradients unless they are scaled from the start."""
-    critic, drawn = Recording(), torch.rand(1, 1, 2, 2, requires_grad=True)
+    discriminator, drawn = Recording(), torch.rand(1, 1, 2, 2, requires_grad=True)
     shown, arrived = drawn.detach().requires_grad_(), []
-    [verdict] = ask(nn.ModuleDict({"image": critic}), [Exhibit("image", shown, torch.rand(1, 1, 2, 2))])
-    verdict.fake[0][-1].register_hook(lambda gradient: arrived.append(gradient.clone()))
+    [discriminator_output] = ask(
+        nn.ModuleDict({"image": discriminator}), [DiscriminatorInput("image", shown, torch.rand(1, 1, 2, 2))]
+    )
+    discriminator_output.fake[0][-1].register_hook(lambda gradient: arrived.append(gradient.clone()))
     rows = LossTable()
-    rows.add("G_GAN", verdict.fake[0][-1].sum())
-    (relayed(rows, shown=(shown,), drawn=(drawn,)).total() * 1024).backward()
+    rows.add("G_GAN", discriminator_output.fake[0][-1].sum())
+    (bridge_gradients(rows, shown=(shown,), drawn=(drawn,)).total() * 1024).backward()
     assert [one.item() for one in arrived] == [1024]
     assert drawn.grad is not None and torch.all(drawn.grad == 1024 / 4)
-    assert shown.grad is None and critic.weight.grad is None
+    assert shown.grad is None and discriminator.weight.grad is None
 
 
 def test_an_empty_table_is_relayed_as_one() -> None:
-    assert relayed(LossTable(), shown=(), drawn=()).rows == {}
+    assert bridge_gradients(LossTable(), shown=(), drawn=()).rows == {}
 
 
 def test_copied_rollouts_are_leaves_of_equal_images() -> None:
     stage = make_stage()
-    _, rollout = lessons(stage, make_double_clip(5), 3)[0]
+    _, rollout = chunks(stage, make_double_clip(5), 3)[0]
     copy = rollout.copied()
     assert torch.equal(copy.image, rollout.image) and torch.equal(copy.raw, rollout.raw)
     assert copy.image.is_leaf and copy.raw.is_leaf and copy.image.requires_grad
@@ -204,23 +210,23 @@ def process_group() -> Iterator[None]:
 @pytest.mark.parametrize("num_frames", [1, 7])
 def test_averaged_gradients_are_those_of_two_passes(process_group: None, num_frames: int) -> None:
     stage, twice = make_stage(), make_stage()
-    learners = {
-        name: Learner(network, Processes(size=2))
-        for name, network in (("generator", stage.generator), ("critics", stage.critics))
+    distributed_losses = {
+        name: DistributedLoss(network, DistributedContext(size=2))
+        for name, network in (("generator", stage.generator), ("critics", stage.discriminators))
     }
     training = SimpleNamespace(
         stage=stage,
-        learners=learners,
+        distributed_losses=distributed_losses,
         schedule=SimpleNamespace(frames_backpropagate_at=lambda step: None),
         step=0,
         autocast=nullcontext,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
     )
-    lesson, _ = lessons(stage, make_double_clip(9), num_frames)[0]
-    train.learn(cast(Training, training), lesson, share=1.0)
-    expected = gradients_of_two_passes(twice, *lessons(twice, make_double_clip(9), num_frames)[0])
-    averaged = (of(stage.generator), of(stage.critics))
+    chunk, _ = chunks(stage, make_double_clip(9), num_frames)[0]
+    train.learn(cast(Training, training), chunk, share=1.0)
+    expected = gradients_of_two_passes(twice, *chunks(twice, make_double_clip(9), num_frames)[0])
+    averaged = (of(stage.generator), of(stage.discriminators))
     for found, wanted in zip(averaged, expected, strict=True):
-        # weights that nothing used, such as those of a slow critic, may have a gradient of 0 in place of none
+        # weights that nothing used, such as those of a slow discriminator, may have a gradient of 0 in place of none
         assert all(not found[name].any() for name in found.keys() - wanted.keys())
         assert_close({name: found[name] for name in wanted}, wanted)

@@ -27,7 +27,7 @@ def save(folder: Path, value: float, step: int) -> None:
         step=step,
         networks={"generator": network(value)},
         training_state={"rng": torch.get_rng_state(), "optimizers": {"generator": {"state": {}, "lr": 0.1}}},
-        facts={"semantic_channels": 15},
+        metadata={"semantic_channels": 15},
     )
 
 
@@ -38,7 +38,7 @@ def weight_of(saved: checkpoints.Checkpoint) -> float:
 def test_a_save_comes_back_whole(tmp_path: Path) -> None:
     save(tmp_path / "mine" / "latest", 0.5, step=7)
     saved = checkpoints.load(tmp_path / "mine", flag="--resume")
-    assert (saved.config, saved.step, saved.facts) == (CONFIG, 7, {"semantic_channels": 15})
+    assert (saved.config, saved.step, saved.metadata) == (CONFIG, 7, {"semantic_channels": 15})
     assert weight_of(saved) == 0.5
     assert torch.equal(saved.training_state()["rng"], torch.get_rng_state())
 

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from util.errors import UserError, run_program
-from util.files import folder_beside, write_json, write_text, written_beside
+from util.files import atomic_directory, atomic_write, write_json, write_text
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a.txt"
     write_text(path, "first")
-    with pytest.raises(RuntimeError), written_beside(path) as scratch:
+    with pytest.raises(RuntimeError), atomic_write(path) as scratch:
         scratch.write_text("half")
         raise RuntimeError
     assert path.read_text() == "first"
@@ -19,9 +19,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     for text in ("first", "second"):
-        with folder_beside(folder, sign="sign") as scratch:
+        with atomic_directory(folder, sign="sign") as scratch:
             write_text(scratch / "sign", text)
-    with pytest.raises(RuntimeError), folder_beside(folder, sign="sign") as scratch:
+    with pytest.raises(RuntimeError), atomic_directory(folder, sign="sign") as scratch:
         write_text(scratch / "sign", "half")
         raise RuntimeError
     assert (folder / "sign").read_text() == "second"
@@ -33,7 +33,7 @@ def test_somebody_elses_folder_is_not_replaced(tmp_path: Path) -> None:
     write_json(tmp_path / "photos" / "mine.json", {})
     with (
         pytest.raises(UserError, match="photos: expected a folder of results"),
-        folder_beside(tmp_path / "photos", sign="summary.json"),
+        atomic_directory(tmp_path / "photos", sign="summary.json"),
     ):
         raise AssertionError("not reached")
     assert (tmp_path / "photos" / "mine.json").is_file()

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
-from util.report.live_page import LivePage, Playout, jpeg_of
+from util.report.live_page import LivePage, PlayoutClock, jpeg_of
 
 PICTURE = np.full((16, 24, 3), (200, 30, 60), np.uint8)
 
 
 def make_page(port: int = 0) -> LivePage:
-    return LivePage(port=port, facts={"title": "a title"}, counts=lambda: {"dropped": 3})
+    return LivePage(port=port, metadata={"title": "a title"}, counts=lambda: {"dropped": 3})
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_the_end_frees_the_port_and_those_who_watch() -> None:
 
 
 def test_frames_that_are_made_in_bursts_are_shown_evenly() -> None:
-    playout = Playout()
+    playout = PlayoutClock()
     arrived = [number / 25 for number in range(60)]
     ready = [(number // 6 * 6 + 5) / 25 + 0.02 for number in range(60)]  # six at a time
     shown = [playout.when(arrived=one, ready=done) for one, done in zip(arrived, ready, strict=True)]

@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from util.errors import UserError
-from util.files import written_beside
+from util.files import atomic_write
 from util.media.sound import Sound, sound_of
 
 
@@ -132,7 +132,7 @@ class VideoWriter:
 
     def __enter__(self) -> "VideoWriter":
         with ExitStack() as steps:
-            scratch = steps.enter_context(written_beside(self.path))
+            scratch = steps.enter_context(atomic_write(self.path))
             options = {"movflags": "+faststart"}
             if self.timing is not None:  # else the first frame's time is rounded to a millisecond
                 options["movie_timescale"] = str(self.timing.time_base.denominator)

@@ -52,7 +52,7 @@ def jpeg_of(*pictures: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
-class Playout:
+class PlayoutClock:
     """When is each frame shown, so that frames which are made in bursts move evenly?
 
     Frames between two key-frames are ready all at once. Each is shown as long after its arrival as the slowest of the
@@ -78,7 +78,9 @@ class LivePage:
         latency: from the arrival of each to its being shown.
     """
 
-    def __init__(self, *, port: int, facts: Mapping[str, object], counts: Callable[[], Mapping[str, object]]) -> None:
+    def __init__(
+        self, *, port: int, metadata: Mapping[str, object], counts: Callable[[], Mapping[str, object]]
+    ) -> None:
         """Nothing is opened before the block begins.
 
         Args:
@@ -90,7 +92,7 @@ class LivePage:
         self.num_skipped = 0
         self.latency = LatencyMeter()
         self._port = port
-        self._facts = dict(facts)
+        self._metadata = dict(metadata)
         self._counts = counts
         self._newest: bytes | None = None
         self._times: deque[float] = deque(maxlen=_NUM_RECENT)
@@ -168,7 +170,7 @@ class LivePage:
         # a stream that stands still has a falling rate
         span = max(times[-1], time.perf_counter() - 1) - times[0] if len(times) > 1 else 0
         return {
-            **self._facts,
+            **self._metadata,
             "seconds": round(time.perf_counter() - self._began, 1),
             "fps": round((len(times) - 1) / span, 2) if span > 0 else None,
             "shown": shown,

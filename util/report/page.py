@@ -230,7 +230,7 @@ def _section(section: Section, folder: Path | None) -> None:
         with player:
             with tags.div(cls="heading"):
                 tags.h2(section.name)
-                tags.p(_facts(section), cls="facts")
+                tags.p(_metadata(section), cls="facts")
             _videos(section, folder)
             _controls()
             with tags.div(cls="axis"):
@@ -256,14 +256,14 @@ def _rounded(value: float | None) -> float | None:
     return round(min(max(value, 0.0), 100.0), 2)
 
 
-def _facts(section: Section) -> str:
+def _metadata(section: Section) -> str:
     num_keys = len(set(section.key_frames))
-    facts = [_count(section.num_frames, "frame"), f"{section.frames_per_second:g} frames per second"]
+    metadata = [_count(section.num_frames, "frame"), f"{section.frames_per_second:g} frames per second"]
     if section.given_frames:
-        facts.append(f"{section.given_frames} given")
+        metadata.append(f"{section.given_frames} given")
     if num_keys:
-        facts.append(f"{_count(num_keys, 'key-frame')} ({num_keys / section.num_frames:.0%})")
-    return " · ".join(facts)
+        metadata.append(f"{_count(num_keys, 'key-frame')} ({num_keys / section.num_frames:.0%})")
+    return " · ".join(metadata)
 
 
 def _count(number: int, noun: str) -> str:

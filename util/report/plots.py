@@ -17,7 +17,7 @@ LOGARITHMIC_FROM = 8.0
 
 @dataclass(frozen=True)
 class Point:
-    """One contestant in a plot of two quantities.
+    """One method in a plot of two quantities.
 
     Attributes:
         label: told in the legend.
@@ -68,7 +68,7 @@ def _round_step(step: float) -> float:
 
 
 def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
-    """Contestants by two quantities, each with its interval; x becomes logarithmic where values are far apart.
+    """Methods by two quantities, each with its interval; x becomes logarithmic where values are far apart.
 
     Args:
         points: at least one.
@@ -105,7 +105,7 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
 
 
 def curves(lines: Mapping[str, Sequence[float | None]], *, x_label: str, y_label: str) -> str:
-    """A value a frame for every contestant; a curve is broken where a frame has none.
+    """A value a frame for every method; a curve is broken where a frame has none.
 
     Args:
         lines: by label; entry i belongs to frame i.

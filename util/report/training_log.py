@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from data.storage.picture_files import write_picture
-from util.distributed import ALONE, Processes
+from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.files import write_text
 
 
@@ -35,7 +35,13 @@ class TrainingLog:
     """
 
     def __init__(
-        self, folder: Path, *, first_step: int, num_steps: int, title: str, processes: Processes = ALONE
+        self,
+        folder: Path,
+        *,
+        first_step: int,
+        num_steps: int,
+        title: str,
+        processes: DistributedContext = SINGLE_PROCESS,
     ) -> None:
         """Open the log of a run.
 

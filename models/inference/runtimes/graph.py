@@ -13,7 +13,7 @@ from models.inference.runtimes.heads import widen_heads
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.generator import CompositeGenerator, GeneratorOutput
 from util.errors import UserError
-from util.files import written_beside
+from util.files import atomic_write
 from util.optional import require
 
 INPUTS = ("semantic", "previous", "foreground_mask")
@@ -185,10 +185,10 @@ def export(generator: VideoGenerator, path: Path, *, kind: str) -> None:
         raise UserError(f"--out {path}: expected a file name in {SUFFIXES[kind]} for --format {kind}")
     graph = frame_graph(generator)
     if kind == "torchscript":
-        with written_beside(path) as scratch:
+        with atomic_write(path) as scratch:
             to_torchscript(graph).save(str(scratch))
     elif kind == "onnx":
-        with written_beside(path) as scratch:
+        with atomic_write(path) as scratch:
             scratch.write_bytes(to_onnx(graph))
     else:
         _write_openvino(to_onnx(graph), path)
@@ -198,7 +198,7 @@ def _write_openvino(model: bytes, path: Path) -> None:
     """Two files, the weights first: whoever sees the ``.xml`` has both."""
     openvino = require("openvino", instead="choose another --format")
     read = openvino.Core().read_model(model, b"")
-    with written_beside(path) as scratch:
+    with atomic_write(path) as scratch:
         weights = scratch.with_suffix(".bin")
         try:
             openvino.save_model(read, scratch, compress_to_fp16=False)

@@ -16,7 +16,7 @@ from models.networks.generator import GeneratorOutput
 Function = Callable[..., tuple[Tensor, ...]]
 
 
-def made_for_drawing(generator: VideoGenerator, device: torch.device) -> VideoGenerator:
+def prepare_for_inference(generator: VideoGenerator, device: torch.device) -> VideoGenerator:
     """A copy of ``generator`` that draws the same up to rounding, faster; with ``batch_statistics`` its norms stay."""
     folded = fold_norms(generator)
     return widen_heads(folded) if device.type == "cpu" else folded
@@ -36,7 +36,7 @@ class TorchRuntime:
             dtype: of the layers between the inputs and the heads.
             is_compiled: by ``torch.compile``: the first frame of a size takes long, and a C++ compiler is needed.
         """
-        fast = lower_precision(made_for_drawing(generator, device), dtype).to(device)
+        fast = lower_precision(prepare_for_inference(generator, device), dtype).to(device)
         self.generator: VideoGenerator = fast.to(memory_format=torch.channels_last)
         self.graph = FrameGraph(self.generator).eval()
         self.replays: dict[tuple[torch.Size, ...], CudaGraph] = {}

@@ -1,6 +1,6 @@
-"""What did the critics say in a lesson? Each is asked once; generator and critics learn from the same answers.
+"""What did the discriminators say in a chunk? Each is asked once; generator and discriminators learn from the same answers.
 
-A critic that has judged a drawn frame has done most of the work that the generator's gradient and its own need. The
+A discriminator that has judged a drawn frame has done most of the work that the generator's gradient and its own need. The
 published programs let it judge every drawn frame twice: once for the generator, once for itself.
 """
 
@@ -10,64 +10,66 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.losses.table import CriticOutput, LossTable
+from models.losses.table import DiscriminatorMaps, LossTable
 
 
-class Exhibit(NamedTuple):
-    """Something drawn, and the real thing in its place, as a critic sees them.
+class DiscriminatorInput(NamedTuple):
+    """Something drawn, and the real thing in its place, as a discriminator sees them.
 
     Attributes:
-        critic: its name.
+        discriminator: its name.
         fake, real: its input, [N, C, H, W].
         weight: of the generator's rows.
     """
 
-    critic: str
+    discriminator: str
     fake: Tensor
     real: Tensor
     weight: float = 1.0
 
 
-class Verdict(NamedTuple):
-    """What a critic said of an exhibit.
+class DiscriminatorOutput(NamedTuple):
+    """What a discriminator said of an exhibit.
 
     Attributes:
-        critic: its name.
+        discriminator: its name.
         fake, real: what it said.
         weight: of the generator's rows.
     """
 
-    critic: str
-    fake: CriticOutput
-    real: CriticOutput
+    discriminator: str
+    fake: DiscriminatorMaps
+    real: DiscriminatorMaps
     weight: float = 1.0
 
 
-def ask(critics: nn.ModuleDict, exhibits: Iterable[Exhibit]) -> list[Verdict]:
-    """Show every exhibit to its critic; all exhibits of one critic have the same real part, and it is shown once.
+def ask(discriminators: nn.ModuleDict, judged_inputs: Iterable[DiscriminatorInput]) -> list[DiscriminatorOutput]:
+    """Show every exhibit to its discriminator; all exhibits of one discriminator have the same real part, and it is shown once.
 
-    Real and fake are no single batch, though a critic without batch statistics would say the same: the generator's
+    Real and fake are no single batch, though a discriminator without batch statistics would say the same: the generator's
     gradient would pass through both halves, and only one of them has any.
     """
-    of_real: dict[str, CriticOutput] = {}
-    verdicts = []
-    for critic, fake, real, weight in exhibits:
-        if critic not in of_real:
-            of_real[critic] = critics[critic](real)
-        verdicts.append(Verdict(critic, critics[critic](fake), of_real[critic], weight))
-    return verdicts
+    of_real: dict[str, DiscriminatorMaps] = {}
+    discriminator_outputs = []
+    for discriminator, fake, real, weight in judged_inputs:
+        if discriminator not in of_real:
+            of_real[discriminator] = discriminators[discriminator](real)
+        discriminator_outputs.append(
+            DiscriminatorOutput(discriminator, discriminators[discriminator](fake), of_real[discriminator], weight)
+        )
+    return discriminator_outputs
 
 
-def relayed(rows: LossTable, *, shown: Sequence[Tensor], drawn: Sequence[Tensor]) -> LossTable:
-    """The same rows, whose gradients go on from what the critics were shown to what was drawn.
+def bridge_gradients(rows: LossTable, *, shown: Sequence[Tensor], drawn: Sequence[Tensor]) -> LossTable:
+    """The same rows, whose gradients go on from what the discriminators were shown to what was drawn.
 
     Args:
-        rows: of the critics' answers; their graph also leads to the critics' weights, and is kept for those.
+        rows: of the discriminators' answers; their graph also leads to the discriminators' weights, and is kept for those.
         shown: leaves of that graph.
         drawn: the tensors of which ``shown`` are copies.
 
     Returns:
-        Rows of the same values. Their gradients reach ``drawn``, and no weight of a critic.
+        Rows of the same values. Their gradients reach ``drawn``, and no weight of a discriminator.
     """
     values = _Relay.apply([value for value, _ in rows.rows.values()], shown, *drawn) if rows.rows else ()
     weights = {name: weight for name, (_, weight) in rows.rows.items()}
@@ -90,6 +92,6 @@ class _Relay(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Of the leaves, in place of the drawn tensors."""
-        # the critics' own backward pass is still to come
+        # the discriminators' own backward pass is still to come
         found = torch.autograd.grad(ctx.values, ctx.leaves, gradients, retain_graph=True, allow_unused=True)
         return (None, None, *found)

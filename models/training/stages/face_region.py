@@ -1,4 +1,4 @@
-"""Where in a frame is the face that the face critic looks at? A square of a fixed size around what marks the face."""
+"""Where in a frame is the face that the face discriminator looks at? A square of a fixed size around what marks the face."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

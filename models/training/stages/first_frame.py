@@ -4,7 +4,7 @@ import torch
 
 from data.clips import Clip
 from models.training.rollout import Rollout
-from models.training.stages.base import Episode, Lesson, Stage
+from models.training.stages.base import Chunk, ChunkedClip, Stage
 
 
 class FirstFrame(Stage):
@@ -15,13 +15,13 @@ class FirstFrame(Stage):
         """Nothing of the past is needed."""
         return 0
 
-    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
         """All frames are drawn, none is given."""
         nothing = clip.image[:, :0]
-        return Episode(clip=clip, drawn=nothing, fed=nothing, target=None, estimator=self.estimator)
+        return ChunkedClip(clip=clip, drawn=nothing, conditioning=nothing, target=None, estimator=self.estimator)
 
-    def rollout(self, lesson: Lesson, *, backpropagate: int | None = None) -> Rollout:
+    def rollout(self, chunk: Chunk, *, backpropagate: int | None = None) -> Rollout:
         """Draw each frame from its own semantic frame."""
-        batch, frames = lesson.clip.semantic.shape[:2]
-        image = self.generator(lesson.clip.semantic.flatten(0, 1)).unflatten(0, (batch, frames))
-        return Rollout(image=image, raw=image, flow=None, weight=None, index=lesson.clip.index, num_given=0)
+        batch, frames = chunk.clip.semantic.shape[:2]
+        image = self.generator(chunk.clip.semantic.flatten(0, 1)).unflatten(0, (batch, frames))
+        return Rollout(image=image, raw=image, flow=None, weight=None, index=chunk.clip.index, num_given=0)

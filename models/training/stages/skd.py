@@ -10,7 +10,7 @@ from models.losses.perceptual import PerceptualLoss
 from models.losses.table import LossTable, l1
 from models.networks.coarse_to_fine import VideoGenerator
 from models.training.rollout import Rollout, unroll
-from models.training.stages.base import Episode, Lesson
+from models.training.stages.base import Chunk, ChunkedClip
 from models.training.stages.teacher import Teacher
 
 
@@ -35,9 +35,9 @@ class SpatialDistillation(Teacher):
         """What the rows that compare frames are called, and their weight."""
         return "kd", self.weights.kd
 
-    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
         """All frames roll; the teacher's frames of the whole clip are the targets."""
-        return self._episode(clip, random, first_item=first_item, target=self._teacher_frames(clip))
+        return self._chunked_clip(clip, random, first_item=first_item, target=self._teacher_frames(clip))
 
     def _teacher_frames(self, clip: Clip) -> Tensor:
         """What the teacher makes of the clip, from the clean given frames, [B, T, 3, H, W]."""
@@ -46,29 +46,29 @@ class SpatialDistillation(Teacher):
                 self.teacher, clip, self._given(clip), num_frames=self.num_frames, first_is_raw=self.draws_first
             ).image
 
-    def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
-        super()._add_generator_rows(table, lesson, rollout)
+    def _add_generator_rows(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
+        super()._add_generator_rows(table, chunk, rollout)
         name, weight = self.distillation
-        table.add(f"{name}_pixel", l1(*self._compared(lesson, rollout.generated.flatten(0, 1))), weight=weight)
+        table.add(f"{name}_pixel", l1(*self._compared(chunk, rollout.generated.flatten(0, 1))), weight=weight)
 
     def _add_perceptual_rows(
-        self, table: LossTable, perceptual: PerceptualLoss, lesson: Lesson, judged: list[Tensor]
+        self, table: LossTable, perceptual: PerceptualLoss, chunk: Chunk, judged: list[Tensor]
     ) -> list[Tensor] | None:
-        features = super()._add_perceptual_rows(table, perceptual, lesson, judged)
+        features = super()._add_perceptual_rows(table, perceptual, chunk, judged)
         name, weight = self.distillation
         if weight == 0:
             return features
-        student, target = self._compared(lesson, judged[0])
+        student, target = self._compared(chunk, judged[0])
         if features is None or self.kd_mask:
             features = list(perceptual.backbone(student))
         table.add(f"{name}_perceptual", perceptual.between(features, perceptual.features(target)), weight=weight)
         return features
 
-    def _compared(self, lesson: Lesson, student: Tensor) -> tuple[Tensor, Tensor]:
+    def _compared(self, chunk: Chunk, student: Tensor) -> tuple[Tensor, Tensor]:
         """The student's frames [B * T, 3, H, W] and the teacher's of the same absolute times."""
-        assert lesson.target is not None
-        target = lesson.target.flatten(0, 1)
+        assert chunk.target is not None
+        target = chunk.target.flatten(0, 1)
         if self.kd_mask:
-            _, trusted = self._reference(lesson)
+            _, trusted = self._reference(chunk)
             student = torch.where(trusted > 0, student, target.to(student.dtype))
         return student, target

@@ -10,10 +10,10 @@ from data.clips import Clip
 from models.flow.warp import warp
 from models.losses.table import LossTable, masked_l1
 from models.training.rollout import Rollout, unroll
-from models.training.stages.base import Episode, Lesson, Stage
-from models.training.stages.discrimination import Exhibit
+from models.training.stages.base import Chunk, ChunkedClip, Stage
+from models.training.stages.discrimination import DiscriminatorInput
 
-FLOW_SCALE = 20.0  # temporal critics see flow in units of 20 pixels
+FLOW_SCALE = 20.0  # temporal discriminators see flow in units of 20 pixels
 
 
 class Teacher(Stage):
@@ -23,7 +23,7 @@ class Teacher(Stage):
         self,
         *,
         num_frames: int,
-        num_critic_frames: int = 3,
+        num_discriminator_frames: int = 3,
         given_noise: float = 0.0,
         draws_first: bool = False,
         sparse_windows: bool = False,
@@ -33,37 +33,39 @@ class Teacher(Stage):
 
         Args:
             num_frames: semantic frames the generator sees.
-            num_critic_frames: frames a temporal critic sees; scale t looks at frames ``num_critic_frames**t`` apart.
+            num_critic_frames: frames a temporal discriminator sees; scale t looks at frames ``num_critic_frames**t`` apart.
             given_noise: largest std of the noise on given frames; each clip draws its own strength.
             draws_first: learn to draw the first frames from nothing (``--no_first_img``).
-            sparse_windows: temporal critic t judges only windows on a grid of frames ``num_critic_frames**t`` apart
-                (``--sparse_D``); a slow critic then works in few of the steps.
+            sparse_windows: temporal discriminator t judges only windows on a grid of frames ``num_critic_frames**t`` apart
+                (``--sparse_D``); a slow discriminator then works in few of the steps.
             **parts: what ``Stage`` takes.
         """
         super().__init__(**parts)
         self.num_frames = num_frames
-        self.num_critic_frames = num_critic_frames
+        self.num_discriminator_frames = num_discriminator_frames
         self.given_noise = given_noise
         self.draws_first = draws_first
         self.sparse_windows = sparse_windows
 
     @property
     def temporal_scales(self) -> list[int]:
-        """Distance in frames of each temporal critic."""
-        count = sum(name.startswith("temporal_") for name in self.critics)
-        return [self.num_critic_frames**scale for scale in range(count)]
+        """Distance in frames of each temporal discriminator."""
+        count = sum(name.startswith("temporal_") for name in self.discriminators)
+        return [self.num_discriminator_frames**scale for scale in range(count)]
 
     @property
     def context(self) -> int:
-        """Past frames that the generator and the slowest temporal critic need."""
-        spans = [distance * (self.num_critic_frames - 1) for distance in self.temporal_scales]
+        """Past frames that the generator and the slowest temporal discriminator need."""
+        spans = [distance * (self.num_discriminator_frames - 1) for distance in self.temporal_scales]
         return max([self.num_frames - 1, *spans])
 
-    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> Episode:
+    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
         """All frames roll; the first ``num_frames - 1`` are real."""
-        return self._episode(clip, random, first_item=first_item, target=None)
+        return self._chunked_clip(clip, random, first_item=first_item, target=None)
 
-    def _episode(self, clip: Clip, random: torch.Generator, *, first_item: int, target: Tensor | None) -> Episode:
+    def _chunked_clip(
+        self, clip: Clip, random: torch.Generator, *, first_item: int, target: Tensor | None
+    ) -> ChunkedClip:
         given = self._given(clip)
         # noise is drawn on the CPU so that every device sees the same, and item by item, those before ours too
         each = [
@@ -71,9 +73,14 @@ class Teacher(Stage):
             for _ in range(first_item + given.shape[0])
         ]
         noise = torch.stack(each[first_item:])
-        fed = given if self.draws_first else given + noise.to(given.device, given.dtype)
-        return Episode(
-            clip=clip, drawn=given, fed=fed, target=target, estimator=self.estimator, starts_raw=self.draws_first
+        conditioning = given if self.draws_first else given + noise.to(given.device, given.dtype)
+        return ChunkedClip(
+            clip=clip,
+            drawn=given,
+            conditioning=conditioning,
+            target=target,
+            estimator=self.estimator,
+            starts_raw=self.draws_first,
         )
 
     def _given(self, clip: Clip) -> Tensor:
@@ -81,75 +88,75 @@ class Teacher(Stage):
         real = clip.image[:, : self.num_frames - 1]
         return torch.zeros_like(real) if self.draws_first else real
 
-    def rollout(self, lesson: Lesson, *, backpropagate: int | None = None) -> Rollout:
-        """Draw the lesson's frames, each from its predecessors."""
+    def rollout(self, chunk: Chunk, *, backpropagate: int | None = None) -> Rollout:
+        """Draw the chunk's frames, each from its predecessors."""
         return unroll(
             self.generator,  # type: ignore[arg-type]
-            lesson.clip,
-            lesson.given,
+            chunk.clip,
+            chunk.given,
             num_frames=self.num_frames,
             backpropagate=backpropagate,
-            fed=lesson.fed,
-            first_is_raw=lesson.first_is_raw,
+            conditioning=chunk.conditioning,
+            first_is_raw=chunk.first_is_raw,
         )
 
-    def _exhibits(self, lesson: Lesson, rollout: Rollout) -> Iterator[Exhibit]:
-        yield from super()._exhibits(lesson, rollout)
+    def _discriminator_inputs(self, chunk: Chunk, rollout: Rollout) -> Iterator[DiscriminatorInput]:
+        yield from super()._discriminator_inputs(chunk, rollout)
         for scale, distance in enumerate(self.temporal_scales):
-            windows = self._windows(lesson, rollout, distance)
+            windows = self._windows(chunk, rollout, distance)
             if windows is not None:
-                yield Exhibit(f"temporal_{scale}", *windows)
+                yield DiscriminatorInput(f"temporal_{scale}", *windows)
 
-    def _add_generator_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
-        super()._add_generator_rows(table, lesson, rollout)
-        self._add_motion_rows(table, lesson, rollout)
+    def _add_generator_rows(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
+        super()._add_generator_rows(table, chunk, rollout)
+        self._add_motion_rows(table, chunk, rollout)
 
-    def _add_motion_rows(self, table: LossTable, lesson: Lesson, rollout: Rollout) -> None:
+    def _add_motion_rows(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
         """Flow and warp losses (vid2vid, section 3.2), against the reference flow between the real frames."""
-        reference, trusted = self._reference(lesson)
+        reference, trusted = self._reference(chunk)
         drawn = rollout.generated.flatten(0, 1)
-        if not lesson.first_is_raw:
+        if not chunk.first_is_raw:
             followed = warp(rollout.previous.flatten(0, 1), reference).detach()
             table.add("G_Warp", masked_l1(drawn, followed, trusted), weight=self.weights.temporal_warp)
         if rollout.flow is None or rollout.weight is None:
             return
         flow = rollout.flow.flatten(0, 1)
         table.add("F_Flow", masked_l1(flow, reference, trusted), weight=self.weights.flow)
-        real, before = lesson.real.flatten(0, 1), lesson.clip.image[:, lesson.num_given - 1 : -1].flatten(0, 1)
+        real, before = chunk.real.flatten(0, 1), chunk.clip.image[:, chunk.num_given - 1 : -1].flatten(0, 1)
         table.add("F_Warp", masked_l1(real, warp(before, flow), trusted), weight=self.weights.flow_warp)
         if self.weights.trust_warp > 0:
             # where the flow can be trusted, show what was warped rather than what is drawn anew
             weight = rollout.weight.flatten(0, 1)
             table.add("W", masked_l1(weight, torch.zeros_like(weight), trusted), weight=self.weights.trust_warp)
 
-    def _reference(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
+    def _reference(self, chunk: Chunk) -> tuple[Tensor, Tensor]:
         """Reference flow [B * T, 2, H, W] onto each frame to draw, and its confidence [B * T, 1, H, W]."""
-        times = range(lesson.num_given, lesson.clip.image.shape[1])
-        pairs = [lesson.motion.between(time, time - 1) for time in times]
+        times = range(chunk.num_given, chunk.clip.image.shape[1])
+        pairs = [chunk.motion.between(time, time - 1) for time in times]
         flows, trusted = (torch.stack(parts, dim=1).flatten(0, 1) for parts in zip(*pairs, strict=True))
         return flows, trusted
 
-    def _windows(self, lesson: Lesson, rollout: Rollout, distance: int) -> tuple[Tensor, Tensor] | None:
-        """Input of a temporal critic: every ``num_critic_frames``-th window that ends in a generated frame.
+    def _windows(self, chunk: Chunk, rollout: Rollout, distance: int) -> tuple[Tensor, Tensor] | None:
+        """Input of a temporal discriminator: every ``num_discriminator_frames``-th window that ends in a generated frame.
 
-        With sparse windows, every ``num_critic_frames``-th of those that end at a multiple of ``distance``.
+        With sparse windows, every ``num_discriminator_frames``-th of those that end at a multiple of ``distance``.
 
         Returns:
             (fake, real), each [windows * B, 3 * frames + 2 * (frames - 1), H, W]: images, then the real frames' flow
             between them; None while the past is too short.
         """
-        count, fakes, reals = self.num_critic_frames, [], []
+        count, fakes, reals = self.num_discriminator_frames, [], []
         every = distance if self.sparse_windows else 1
-        ends = range(lesson.clip.image.shape[1] - 1, lesson.num_given - 1, -1)
-        for end in [end for end in ends if (lesson.start + end) % every == 0][::count]:
+        ends = range(chunk.clip.image.shape[1] - 1, chunk.num_given - 1, -1)
+        for end in [end for end in ends if (chunk.start + end) % every == 0][::count]:
             start = end - distance * (count - 1)
-            if start < lesson.num_void:
+            if start < chunk.num_blank:
                 break
             times = list(range(start, end + 1, distance))
             flows = [
-                lesson.motion.between(later, earlier)[0] / FLOW_SCALE
+                chunk.motion.between(later, earlier)[0] / FLOW_SCALE
                 for earlier, later in zip(times, times[1:], strict=False)
             ]
             fakes.append(torch.cat([*rollout.image[:, times].unbind(1), *flows], dim=1))
-            reals.append(torch.cat([*lesson.clip.image[:, times].unbind(1), *flows], dim=1))
+            reals.append(torch.cat([*chunk.clip.image[:, times].unbind(1), *flows], dim=1))
         return (torch.cat(fakes), torch.cat(reals)) if fakes else None
