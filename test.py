@@ -20,13 +20,13 @@ from data.build import build_sequences
 from data.sequences import VideoSequence
 from data.sources.subject_size import note_on_sizes
 from data.sources.video import check_video_kind, own_video, timing_of
+from models import checkpoint as checkpoints
 from models.build import blank_inputs, build_generator
+from models.checkpoint import Checkpoint
 from models.inference.live import run_live
 from models.inference.pipeline import FirstFrames, Method, choose, make_methods, noted_widths, play
 from options.cli import parse
 from options.config import TestConfig
-from util import checkpoint as checkpoints
-from util.checkpoint import Checkpoint
 from util.count_macs import count_macs
 from util.device import choose_device
 from util.errors import UserError, run_program
@@ -178,7 +178,7 @@ def summary_table(methods: dict[str, dict[str, float]]) -> list[dict[str, object
         "keyframe_share": "key-frame share",
     }  # fmt: skip
     return [
-        {"contestant": LABELS[name]} | {title: numbers.get(key) for key, title in columns.items()}
+        {"method": LABELS[name]} | {title: numbers.get(key) for key, title in columns.items()}
         for name, numbers in methods.items()
     ]
 
@@ -227,7 +227,7 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
         "frames": sum(one.num_frames for one in sequences),
         "size": list(sequences[0].size),
         "device": str(device),
-        "contestants": {name: summarise(takes[name], macs_per_call=macs.get(name)) for name in order},
+        "methods": {name: summarise(takes[name], macs_per_call=macs.get(name)) for name in order},
         "commands": commands,
     }
     write_json(folder / "summary.json", summary)
@@ -246,7 +246,7 @@ def write_results_page(config: TestConfig, summary: dict, sections: list[Section
             f"first frames: {config.first_frame}."
         ),
         sections=sections,
-        table=summary_table(summary["contestants"]),
+        table=summary_table(summary["methods"]),
         commands=summary["commands"],
         notes=[
             "PSNR and SSIM are means over the frames that were made; given frames are not counted.",
@@ -273,7 +273,7 @@ def run(config: TestConfig) -> Path:
     folder = Path(config.output) if config.output is not None else default_output(config)
     with atomic_directory(folder, sign="summary.json") as scratch:
         summary = run_test(config, scratch)
-    print(json.dumps(summary["contestants"], indent=2))
+    print(json.dumps(summary["methods"], indent=2))
     print(f"page: {folder / 'index.html'}")
     return folder
 

@@ -58,7 +58,9 @@ def learn(training: Training, chunk: Chunk, *, share: float) -> tuple[Rollout, d
         rows, rollout = distributed_losses["generator"].loss(drawn)
     training.scaler.scale(rows.total() * share).backward()
     with training.autocast():
-        discriminator_outputs = distributed_losses["critics"].loss(lambda: stage.discriminator_losses(chunk, rollout))
+        discriminator_outputs = distributed_losses["discriminators"].loss(
+            lambda: stage.discriminator_losses(chunk, rollout)
+        )
     # nothing is done with the gradient of the drawn frames that the discriminators looked at
     training.scaler.scale(discriminator_outputs.total() * share).backward(
         inputs=list(stage.discriminators.parameters())

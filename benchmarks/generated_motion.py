@@ -19,6 +19,7 @@ from benchmarks.footage import SAMPLES, WINDOW
 from benchmarks.motion_methods import recover
 from data.build import build_encoder, build_sequences
 from data.sequences import VideoSequence
+from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.inference.runtimes.engines import Runtime
 from models.inference.synthesizer import Synthesizer
@@ -27,7 +28,6 @@ from models.interpolation.guided import GuidedMotion
 from models.keyframes.offline import choose_keyframes, thumbnail
 from models.networks.generator import GeneratorOutput
 from models.networks.single_image import GlobalGenerator
-from util import checkpoint as checkpoints
 from util.errors import UserError
 from util.image_quality import psnr, ssim
 from util.report.tables import text_table

@@ -43,12 +43,12 @@ def merge(paths: Sequence[Path], folder: Path) -> str:
     lines = [[label, *(_cell(merged[label].get(name), len(paths)) for name in columns)] for label in labels]
     markdown = "\n".join([
         f"Mean ± standard deviation over {len(paths)} tables (n: over fewer).",
-        "", text_table(["contestant", *columns], lines), "", *(f"- {line}" for line in warnings), "",
+        "", text_table(["method", *columns], lines), "", *(f"- {line}" for line in warnings), "",
     ])  # fmt: skip
     write_text(folder / MERGED_MARKDOWN, markdown)
     write_json(
         folder / MERGED_JSON,
-        {"format": FORMAT, "tables": [str(path) for path in paths], "contestants": merged, "warnings": warnings},
+        {"format": FORMAT, "tables": [str(path) for path in paths], "methods": merged, "warnings": warnings},
     )
     return markdown
 

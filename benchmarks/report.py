@@ -127,7 +127,7 @@ def standings_table(standings: Sequence[MethodResult]) -> str:
     for one in standings:
         by_name = {result.manifest.metric: result for result in one.results}
         rows.append([one.entry.label, *cost_cells(one), *(quality_cell(by_name.get(name)) for name in metrics)])
-    return text_table(["contestant", *COSTS, *metrics.values()], rows)
+    return text_table(["method", *COSTS, *metrics.values()], rows)
 
 
 def cost_cells(one: MethodResult) -> list[str]:
@@ -141,7 +141,7 @@ def cost_cells(one: MethodResult) -> list[str]:
 
 def cost_row(one: MethodResult) -> dict[str, object]:
     """The same for the page."""
-    return dict(zip(("contestant", *COSTS), (one.entry.label, *cost_cells(one)), strict=True))
+    return dict(zip(("method", *COSTS), (one.entry.label, *cost_cells(one)), strict=True))
 
 
 def quality_cell(result: Result | None) -> str:
@@ -155,7 +155,7 @@ def quality_cell(result: Result | None) -> str:
 
 def quality_row(one: MethodResult) -> dict[str, object]:
     """A method on the page: what it costs in short, and its figures."""
-    row: dict[str, object] = {"contestant": one.entry.label, "GMACs": one.cost.exact_gmacs, "FPS": one.fps}
+    row: dict[str, object] = {"method": one.entry.label, "GMACs": one.cost.exact_gmacs, "FPS": one.fps}
     for result in one.results:
         heading = metrics_of([one])[result.manifest.metric]
         if result.value is None or result.interval is None:
@@ -210,10 +210,10 @@ def as_csv(comparison: Comparison) -> str:
     quality = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high")]
     theirs = [f"published_{name}" for name in Published._fields[1:]]
     with io.StringIO(newline="") as text:
-        writer = csv.DictWriter(text, ["contestant", "source", *costs, *quality, *theirs], lineterminator="\n")
+        writer = csv.DictWriter(text, ["method", "source", *costs, *quality, *theirs], lineterminator="\n")
         writer.writeheader()
         for one in comparison.standings:
-            values: dict[str, Any] = {"contestant": one.entry.label, "source": "ours", "fps": one.fps, "ms": one.ms}
+            values: dict[str, Any] = {"method": one.entry.label, "source": "ours", "fps": one.fps, "ms": one.ms}
             values |= {name: getattr(one.cost, name) for name in costs[:-2]}
             for result in one.results:
                 name = result.manifest.metric
@@ -221,7 +221,7 @@ def as_csv(comparison: Comparison) -> str:
                 values |= {name: result.value, f"{name}_low": low, f"{name}_high": high}
             writer.writerow(values)
         for row in PUBLISHED.get(comparison.task, ()):
-            writer.writerow({"contestant": row.method, "source": SOURCE} | dict(zip(theirs, row[1:], strict=True)))
+            writer.writerow({"method": row.method, "source": SOURCE} | dict(zip(theirs, row[1:], strict=True)))
         return text.getvalue()
 
 
@@ -232,7 +232,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "command": command_line(),
         "task": comparison.task,
         "device": comparison.device,
-        "contestants": {label: [one.to_json() for one in found] for label, found in comparison.results.items()},
+        "methods": {label: [one.to_json() for one in found] for label, found in comparison.results.items()},
         "not_measured": comparison.not_measured,
         "of_real_frames": comparison.of_real_frames,
         "costs": {one.entry.label: asdict(one.cost) for one in comparison.standings},

@@ -389,7 +389,7 @@ def as_json(setting: Setting, methods: list[Method], *, rate: float) -> dict[str
         "name": setting.name,
         "size": list(setting.size),
         "ngf": setting.ngf,
-        "contestants": [_figures(one, first=first, rate=rate) for one in methods],
+        "methods": [_figures(one, first=first, rate=rate) for one in methods],
     }
 
 
@@ -421,7 +421,7 @@ def _figures(one: Method, *, first: float, rate: float) -> dict[str, object]:
 
 def as_text(setting: dict) -> str:
     """A setting's table."""
-    header = ["contestant", "frames/s", "x vid2vid", "encode", "generator", "interp.", "write", "peak MB", "share",
+    header = ["method", "frames/s", "x vid2vid", "encode", "generator", "interp.", "write", "peak MB", "share",
               "GMACs/frame", "GMACs/s", "reached"]  # fmt: skip
     rows = [
         [
@@ -435,7 +435,7 @@ def as_text(setting: dict) -> str:
             f"{one['generator_gmacs_per_second']:.1f}",
             f"{one['of_matrix_product']:.2f}",
         ]
-        for one in setting["contestants"]
+        for one in setting["methods"]
     ]
     height, width = setting["size"]
     title = f"\n{setting['name']}, {height}x{width}, ngf {setting['ngf']}; parts in milliseconds per frame made\n\n"

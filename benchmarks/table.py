@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.merge import merge
 from benchmarks.methods import Entry, add_common_flags, check_common_flags, compare
 from benchmarks.report import JSON, write_report
-from util import checkpoint as checkpoints
+from models import checkpoint as checkpoints
 from util.errors import UserError
 from util.files import atomic_directory
 

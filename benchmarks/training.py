@@ -133,7 +133,7 @@ def watch(training: Training) -> Stopwatches:
     watches.watch(stage, "critic_losses", "other losses")
     watches.watch(training, "update", "optimizers")
     for discriminator in stage.discriminators.values():
-        watches.watch(discriminator, "forward", "critics")
+        watches.watch(discriminator, "forward", "discriminators")
     if stage.perceptual is not None:
         watches.watch(stage.perceptual.backbone, "forward", "perceptual")
     return watches

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from dataclasses import replace
 
 from benchmarks.macs import config_row
+from models import checkpoint as checkpoints
 from options.config import TestConfig, TrainConfig
-from util import checkpoint as checkpoints
 from util.errors import UserError
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.checkpoint import Checkpoint, load_weights
 from models.flow.reference import make_flow
 from models.losses.perceptual import PerceptualChoice, make_perceptual
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
@@ -21,7 +22,6 @@ from models.training.stages.skd import SpatialDistillation
 from models.training.stages.teacher import Teacher
 from models.training.stages.tkd import TemporalDistillation
 from options.config import DiscriminatorConfig, GeneratorConfig, LossConfig, TrainConfig
-from util.checkpoint import Checkpoint, load_weights
 
 IMAGE_CHANNELS = 3
 FLOW_CHANNELS = 2
@@ -170,7 +170,7 @@ def build_stage(
     described = [perceptual.description, f"reference flow: {estimator.name}"]
     parts: dict[str, Any] = {
         "generator": build_generator(config.generator, semantic_channels=semantic_channels),
-        "critics": build_discriminators(
+        "discriminators": build_discriminators(
             config.discriminator,
             semantic_channels=semantic_channels,
             norm=config.generator.norm,
@@ -192,7 +192,7 @@ def build_stage(
         return FirstFrame(**parts), described
     parts |= {
         "num_frames": config.generator.n_frames_G,
-        "num_critic_frames": config.discriminator.n_frames_D,
+        "num_discriminator_frames": config.discriminator.n_frames_D,
         "given_noise": config.schedule.given_noise,
         "draws_first": config.schedule.no_first_img,
         "sparse_windows": config.discriminator.sparse_D,

@@ -10,6 +10,9 @@ from util.errors import UserError
 
 T = TypeVar("T")
 
+# what files of before a renaming call a section
+_FORMER_NAMES = {("TrainConfig", "critic"): "discriminator"}
+
 
 def option(default: Any, text: str, *, aliases: tuple[str, ...] = (), alone: Any = None) -> Any:
     """A field with the help text and further spellings of its flag; ``alone``: its value where none follows it."""
@@ -68,6 +71,7 @@ def from_json(kind: type[T], values: Any, *, where: str = "config") -> T:
     require(isinstance(values, dict), f"{where}: expected an object of options, found {type(values).__name__}")
     hints = typing.get_type_hints(kind)
     names = [one.name for one in dataclasses.fields(typing.cast(Any, kind))]
+    values = {_FORMER_NAMES.get((kind.__name__, name), name): value for name, value in values.items()}
     unknown = sorted(set(values) - set(names))
     require(not unknown, f"{where}: unknown option {', '.join(unknown)}; was it written by a newer version?")
     parsed = {

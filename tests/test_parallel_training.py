@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import load_file
 
 import train
+from models import checkpoint as checkpoints
 from options.cli import parse
 from options.config import TrainConfig
 from tests.double_training import compute_in_double
 from tests.tiny_face import TINY, write_tiny_face
-from util import checkpoint as checkpoints
 from util.errors import UserError
 
 # Instance norm: batch norm looks at the frames of one process alone. Short clips: a generator fed its own frames

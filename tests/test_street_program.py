@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 import test as program
 import train
 from data.storage.picture_files import read_picture
+from models import checkpoint as checkpoints
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_street import TINY, write_tiny_paired, write_tiny_street
-from util import checkpoint as checkpoints
 from util.errors import UserError
 from util.media.video import read_video
 
@@ -50,7 +50,7 @@ def test_all_three_stages_and_the_test_run_from_files_to_a_page(kind: str, tmp_p
     program.run(parse(TestConfig, [*tested, "--output", str(out), "--device", "cpu"], description="test"))
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["frames"], summary["size"]) == (5, [32, 64])
-    assert "psnr" in summary["contestants"]["fast"]
+    assert "psnr" in summary["methods"]["fast"]
     assert read_picture(out / "fast" / "drive" / "00004.png").shape == (32, 64, 3)
     shown = next(iter(read_video(out / "semantics" / "drive.mp4")))
     sky = (70, 130, 180) if kind == "street" else (146, 146, 146)

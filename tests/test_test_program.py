@@ -55,18 +55,18 @@ def run(runs: Path, data: Path, output: Path, *more: str) -> dict:
 def test_all_methods_have_all_frames_a_video_and_their_numbers(runs: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     summary = run(runs, data, out, "--teacher", str(runs / "teacher"), "--student_all", "--baselines")
-    assert list(summary["contestants"]) == ["teacher", "student_all", "fast", "repeat_last_given", "mean_frame"]
+    assert list(summary["methods"]) == ["teacher", "student_all", "fast", "repeat_last_given", "mean_frame"]
     assert (summary["frames"], summary["size"], summary["device"]) == (11, [32, 32], "cpu")
-    for name in summary["contestants"]:
+    for name in summary["methods"]:
         assert [path.name for path in sorted((out / name / "talk").iterdir())] == [f"{n:05d}.png" for n in range(11)]
         assert len(list(read_video(out / name / "talk.mp4"))) == 11
-    fast, teacher = (summary["contestants"][name] for name in ("fast", "teacher"))
+    fast, teacher = (summary["methods"][name] for name in ("fast", "teacher"))
     assert set(fast) == {"psnr", "ssim", "fps", "gmacs_per_frame", "keyframe_share"}
     assert (teacher["keyframe_share"], fast["keyframe_share"]) == (1.0, pytest.approx(3 / 9, abs=1e-3))
-    assert summary["contestants"]["student_all"]["gmacs_per_frame"] * 3 / 9 == pytest.approx(
+    assert summary["methods"]["student_all"]["gmacs_per_frame"] * 3 / 9 == pytest.approx(
         fast["gmacs_per_frame"], rel=0.02
     )
-    assert set(summary["contestants"]["mean_frame"]) == {"psnr", "ssim"}
+    assert set(summary["methods"]["mean_frame"]) == {"psnr", "ssim"}
     assert "data:video/mp4;base64" in (out / "index.html").read_text()
     takes = json.loads((out / "metrics.json").read_text())["fast"]
     assert takes[0]["psnr"][:2] == [None, None] and len(takes[0]["psnr"]) == 11
@@ -92,7 +92,7 @@ def test_very_short_sequences_have_all_their_frames(runs: Path, tmp_path: Path, 
     data = write_tiny_face(tmp_path / "data", phase="test", num_frames=length)
     summary = run(runs, data, tmp_path / "out", "--teacher", str(runs / "teacher"), "--keyframes", keyframes)
     assert len(list((tmp_path / "out" / "fast" / "talk").iterdir())) == length
-    assert ("psnr" in summary["contestants"]["fast"]) is (length == 3)
+    assert ("psnr" in summary["methods"]["fast"]) is (length == 3)
 
 
 def test_an_odd_sized_video_comes_out_at_the_generators_size(runs: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_video_without_real_frames_needs_none(runs: Path, tmp_path: Path, kind
     more = ["--single_checkpoint", str(runs / "single")] if kind == "single" else []
     summary = run(runs, data, tmp_path / "out", "--first_frame", kind, *more)
     assert len(list((tmp_path / "out" / "fast" / "talk").iterdir())) == 5
-    assert "psnr" not in summary["contestants"]["fast"]
+    assert "psnr" not in summary["methods"]["fast"]
     with pytest.raises(UserError, match="--first_frame generated"):
         run(runs, data, tmp_path / "other")
 

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 import train
+from models import checkpoint as checkpoints
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import SIZE, STUDENT, TINY, write_tiny_face
-from util import checkpoint as checkpoints
 from util.errors import UserError
 
 
@@ -107,7 +107,7 @@ def test_a_run_stopped_halfway_goes_on_as_if_it_had_not(data: Path, teacher: Pat
     assert checkpoints.load(teacher / "half", flag="--resume").step == 3
     described = teacher / "half" / "latest" / "config.json"
     older = json.loads(described.read_text())
-    del older["facts"]["subject_widths"]  # as a save of an older version
+    del older["metadata"]["subject_widths"]  # as a save of an older version
     described.write_text(json.dumps(older))
     run(data, teacher, "half", "--niter", "3", "--niter_decay", "3", "--resume")
     assert_same_bits(weights(teacher, "teacher"), weights(teacher, "half"))
@@ -136,7 +136,7 @@ def test_the_three_stages_chain_by_checkpoint(data: Path, teacher: Path) -> None
     for name, rows in (("skd", {"kd_pixel"}), ("tkd", {"kd_local_pixel", "kd_global"})):
         logged = json.loads((teacher / name / "loss_log.jsonl").read_text().splitlines()[-1])
         assert rows <= set(logged)
-    assert "temporal differences" in " ".join(checkpoints.load(teacher / "tkd", flag="--init").metadata["made_of"])
+    assert "temporal differences" in " ".join(checkpoints.load(teacher / "tkd", flag="--init").metadata["components"])
 
 
 @pytest.mark.slow

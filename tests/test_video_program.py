@@ -21,13 +21,13 @@ import test as program
 from data.build import build_sequences
 from data.sources.camera import CameraCounts, Captured, LiveFrame, camera_frames
 from data.sources.video import own_video
+from models import checkpoint as checkpoints
 from models.inference.live import LiveStream, StreamPass, camera_rounds, open_source, run_live
 from models.inference.pipeline import FirstFrames, choose, make_methods
 from options.cli import parse
 from options.config import TestConfig
 from tests.tiny_face import write_tiny_face
 from tests.tiny_video import know_faces, packets, write_student, write_talk, write_tone
-from util import checkpoint as checkpoints
 from util.errors import UserError
 from util.media.pictures import to_uint8
 from util.media.video import Timing, VideoWriter, probe, read_video

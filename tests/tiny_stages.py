@@ -46,7 +46,9 @@ def parts(generator: torch.nn.Module | None = None, **settings: Any) -> dict[str
     discriminators = DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2)
     return {
         "generator": generator or make_generator(),
-        "critics": build_discriminators(discriminators, semantic_channels=CHANNELS, norm="batch", has_temporal=True),
+        "discriminators": build_discriminators(
+            discriminators, semantic_channels=CHANNELS, norm="batch", has_temporal=True
+        ),
         "perceptual": PerceptualLoss(Colours(), layer_weights=(1.0,), relative=False),
         "estimator": DenseInverseSearch(),
         "weights": LossWeights(pixel=1.0),

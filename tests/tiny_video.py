@@ -10,11 +10,11 @@ import pytest
 
 from data.prepare.face import LandmarkFinder
 from data.samples.face import sample_landmarks
+from models import checkpoint as checkpoints
 from models.build import build_generator
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import SHRINK, SIZE, STUDENT, TINY
-from util import checkpoint as checkpoints
 from util.media.video import Timing, VideoWriter
 
 

@@ -12,7 +12,7 @@ from benchmarks.metrics.measure import Metric, Rules
 from benchmarks.metrics.table import as_text, read_results, write_results
 from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, Video, find_videos, pair_videos
 from data.build import build_sequences
-from util import checkpoint as checkpoints
+from models import checkpoint as checkpoints
 from util.device import choose_device
 from util.errors import OneLineParser, UserError, run_program
 

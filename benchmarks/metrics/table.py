@@ -21,7 +21,7 @@ def as_text(rows: dict[str, Sequence[Result]]) -> str:
         rows: results by method; not all need to have the same metrics.
     """
     better = {result.manifest.metric: result.better for results in rows.values() for result in results}
-    header = ["contestant", *(f"{name} {'↑' if way == 'higher' else '↓'}" for name, way in better.items())]
+    header = ["method", *(f"{name} {'↑' if way == 'higher' else '↓'}" for name, way in better.items())]
     lines = []
     for method, results in rows.items():
         by_name = {result.manifest.metric: result for result in results}
@@ -46,7 +46,7 @@ def write_results(path: Path, rows: dict[str, Sequence[Result]], *, not_measured
         not_measured: metrics that were asked for and could not be had, and why.
     """
     methods = {name: [result.to_json() for result in results] for name, results in rows.items()}
-    write_json(path, {"format": FORMAT, "contestants": methods, "not_measured": not_measured})
+    write_json(path, {"format": FORMAT, "methods": methods, "not_measured": not_measured})
 
 
 def read_results(path: Path) -> dict[str, list[Result]]:
@@ -59,7 +59,10 @@ def read_results(path: Path) -> dict[str, list[Result]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}")
-        return {name: [_result(one) for one in results] for name, results in content["contestants"].items()}
+        return {
+            name: [_result(one) for one in results]
+            for name, results in content.get("methods", content.get("contestants")).items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: expected what `python -m benchmarks.metrics` writes, found something else ({error})"

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
+from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.inference.runtimes.engines import load_runtime
 from models.inference.runtimes.graph import SUFFIXES, example_inputs, export, smallest_size
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.single_image import GlobalGenerator
-from util import checkpoint as checkpoints
 from util.errors import OneLineParser, UserError, run_program
 
 TOLERANCE = 1e-3  # on frames in [-1, 1]

@@ -32,11 +32,11 @@ from data.sources.camera import (
 )
 from data.sources.subject_size import note_on_sizes
 from data.sources.video import own_video
+from models.checkpoint import Checkpoint
 from models.inference.pipeline import FirstFrames, Method, make_methods, noted_widths
 from models.inference.threads import in_background
 from models.interpolation.guided import resolve_interpolation
 from options.config import LIVE_PORT, TestConfig
-from util.checkpoint import Checkpoint
 from util.device import choose_device
 from util.errors import UserError
 from util.media.pictures import to_uint8

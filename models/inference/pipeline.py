@@ -10,7 +10,9 @@ from data.build import build_encoder
 from data.sequences import VideoSequence
 from data.sources.camera import CameraStart
 from data.sources.subject_size import UsualWidths
+from models import checkpoint as checkpoints
 from models.build import load_generator
+from models.checkpoint import Checkpoint
 from models.inference.runtimes.choose import make_runtime, read_runtime
 from models.inference.runtimes.engines import Runtime
 from models.inference.synthesizer import Synthesizer, draw_opening
@@ -19,8 +21,6 @@ from models.keyframes.offline import LazyThumbnails, LiveKeyframes, choose_keyfr
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.single_image import GlobalGenerator
 from options.config import DataConfig, TestConfig
-from util import checkpoint as checkpoints
-from util.checkpoint import Checkpoint
 from util.errors import UserError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from util import checkpoint as checkpoints
+from models import checkpoint as checkpoints
 from util.errors import OneLineParser, run_program
 from util.files import atomic_write
 

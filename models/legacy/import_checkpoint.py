@@ -15,13 +15,13 @@ from typing import Any
 from torch import Tensor
 
 from data.build import build_encoder
+from models import checkpoint as checkpoints
 from models.build import build_generator
 from models.legacy.restricted_pickle import OldFile, read_old_file
 from models.losses.perceptual import file_hash
 from options.cli import parse
 from options.config import DataConfig, GeneratorConfig, RunConfig, ScheduleConfig, TrainConfig
 from options.values import from_json, option
-from util import checkpoint as checkpoints
 from util.errors import OneLineParser, UserError, run_program
 
 IMAGE_CHANNELS = 3
@@ -244,7 +244,7 @@ def import_generator(
         training_state={},
         metadata={
             "semantic_channels": found.semantic_channels,
-            "made_of": origin,
+            "components": origin,
             "command": shlex.join(["python", *sys.argv]),
         },
     )

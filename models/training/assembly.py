@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from data.build import build_clips
+from models import checkpoint as checkpoints
 from models.build import build_stage, load_generator
 from models.inference.runtimes.in_torch import prepare_for_inference
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
@@ -32,7 +33,6 @@ from models.training.schedule import Schedule
 from models.training.stages.base import Stage
 from models.training.stages.tkd import TemporalDistillation
 from options.config import ScheduleConfig, TrainConfig
-from util import checkpoint as checkpoints
 from util.device import choose_device
 from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.errors import UserError
@@ -77,7 +77,7 @@ def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.op
     return {
         # fused: one call for all tensors; in small trainings the plain one spends more on calls than on arithmetic
         "generator": torch.optim.Adam(groups, lr=rates[0], betas=betas, fused=True),
-        "critics": torch.optim.Adam(stage.discriminators.parameters(), lr=rates[1], betas=betas, fused=True),
+        "discriminators": torch.optim.Adam(stage.discriminators.parameters(), lr=rates[1], betas=betas, fused=True),
     }
 
 
@@ -144,13 +144,13 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
         metadata={
             "semantic_channels": dataset.encoder.num_channels,
             "subject_widths": widths,
-            "made_of": described,
+            "components": described,
             "command": shlex.join([*python_command(processes), *sys.argv]),
             "clips_per_step": per_step,
         },
         distributed_losses={
             "generator": DistributedLoss(stage.generator, processes),
-            "critics": DistributedLoss(stage.discriminators, processes),
+            "discriminators": DistributedLoss(stage.discriminators, processes),
         },
         guard=Guard(max_failures=config.run.guard_max_failures, lr_factor=config.run.guard_lr_factor),
         processes=processes,
@@ -226,15 +226,15 @@ def resume(training: Training) -> str:
     Raises:
         UserError: when the save is another run's.
     """
-    latest, described = training.folder / "latest", training.metadata["made_of"]
+    latest, described = training.folder / "latest", training.metadata["components"]
     if training.processes.is_writer:
         checkpoints.recover(latest)
     training.processes.wait()
     saved = checkpoints.load(latest, flag="--resume")
     check_unchanged(training.config, saved.config, where=saved.folder)
     check_batches(saved, training.metadata["clips_per_step"])
-    if saved.metadata["made_of"] != described:
-        before, now = (", ".join(metadata) for metadata in (saved.metadata["made_of"], described))
+    if saved.metadata["components"] != described:
+        before, now = (", ".join(metadata) for metadata in (saved.metadata["components"], described))
         raise UserError(f"{saved.folder}: this run was started with {before}; found {now}")
     training.restore(saved)
     return f"resumed from {saved.folder} at step {training.step}"

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from data.kinds.label_sets import settled
+from models import checkpoint as checkpoints
 from models.build import blank_inputs, build_generator
 from models.training.run import Training
 from options.config import TrainConfig
-from util import checkpoint as checkpoints
 from util.errors import UserError
 
 # what a resumed run may be told anew; everything else must be as it was

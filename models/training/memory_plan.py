@@ -15,13 +15,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from data.build import build_clips, build_encoder
 from data.clips import Clip
+from models import checkpoint as checkpoints
 from models.build import build_generator, build_stage
 from models.networks.coarse_to_fine import VideoGenerator
 from models.training.assembly import build_schedule
 from models.training.checks import resolve_generator
 from models.training.stages.base import Stage
 from options.config import TrainConfig
-from util import checkpoint as checkpoints
 from util.allocations import AllocationCounter
 from util.device import choose_device
 

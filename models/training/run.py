@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips, use_one_thread
+from models import checkpoint as checkpoints
 from models.networks.coarse_to_fine import CoarseToFine
 from models.training.batch_norm import recompute_batch_norm
 from models.training.distributed import DistributedLoss
@@ -19,7 +20,6 @@ from models.training.divergence import Guard, NonFiniteError, check_finite, chec
 from models.training.schedule import Schedule
 from models.training.stages.base import ChunkedClip, Stage
 from options.config import TrainConfig
-from util import checkpoint as checkpoints
 from util.distributed import DistributedContext
 from util.errors import UserError
 
@@ -170,7 +170,9 @@ class Training:
             checkpoints.load_weights(network, saved.weights(name), where=saved.folder)
         state = saved.training_state()
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            # saves of before a renaming call the discriminators critics
+            optimizers = state["optimizers"]
+            optimizer.load_state_dict(optimizers[name] if name in optimizers else optimizers["critics"])
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
         self.guard.restore(state.get("guard", {}))

@@ -45,12 +45,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 def test_every_method_has_a_row_at_every_gap_and_motion_is_found(found: dict) -> None:
-    quality = {(row["contestant"], row["gap"]): row["psnr"] for row in found["rows"]}
+    quality = {(row["method"], row["gap"]): row["psnr"] for row in found["rows"]}
     names = {name for name, _ in quality}
     assert names >= {"dis-fast", "dis", "guided, coarse maps", "guided, fine maps"}
     assert set(quality) == {(name, gap) for name in names for gap in ("3", "irregular")}
     assert quality["dis", "3"] > quality["nearest", "3"] + 3
-    assert [row["time_ratio"] for row in found["rows"] if row["contestant"].startswith("minterpolate")] == [1, 1]
+    assert [row["time_ratio"] for row in found["rows"] if row["method"].startswith("minterpolate")] == [1, 1]
     assert all(0 < row["ssim"] <= 1 for row in found["rows"] if row["gap"] == "3")
 
 
@@ -94,9 +94,9 @@ def test_frames_that_a_student_drew_are_looked_at_with_its_own_flow_too(tmp_path
     student = str(tmp_path / "one")
     measured = measure(tmp_path, "--samples_only", "--face", str(root), "--checkpoints", student, "--quick")
     rows = measured["generated"]
-    assert {"dis", "guided", "the student's flow", "guided, the student's flow"} < {row["contestant"] for row in rows}
+    assert {"dis", "guided", "the student's flow", "guided, the student's flow"} < {row["method"] for row in rows}
     assert all(row["student"] == "one" and 0 < row["psnr"] < 100 for row in rows)
-    assert {row["contestant"] for row in measured["rows"]} >= {"guided"}
+    assert {row["method"] for row in measured["rows"]} >= {"guided"}
     with pytest.raises(UserError, match="give --face DIR"):
         measure(tmp_path, "--samples_only", "--checkpoints", student)
 

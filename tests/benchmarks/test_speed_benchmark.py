@@ -23,13 +23,13 @@ def test_every_method_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_pa
     assert {"device", "threads", "settings"} < set(found)
     (setting,) = found["settings"]
     assert setting["name"] == name
-    first, student, recipe, ours, fewer = setting["contestants"]
+    first, student, recipe, ours, fewer = setting["methods"]
     assert (first["name"], first["ratio_to_vid2vid"]) == ("vid2vid_every_frame", 1)
     assert [one["keyframe_share"] for one in (first, student)] == [1, 1]
     assert recipe["keyframe_share"] == pytest.approx(PUBLISHED_SHARE, abs=0.04)
     assert (ours["name"], fewer["name"]) == ("ours_folded", "ours_folded_share_0.2")
     assert fewer["keyframe_share"] < ours["keyframe_share"] <= PUBLISHED_SHARE + 3 / 14
-    for one in setting["contestants"]:
+    for one in setting["methods"]:
         assert set(one["ms_per_frame"]) == {"encode", "generator", "interpolation", "write"}
         assert one["fps"] > 0 and one["generator_gmacs_per_second"] > 0
     assert first["gmacs_per_frame"] > student["gmacs_per_frame"] > ours["gmacs_per_frame"]

@@ -70,7 +70,7 @@ def made(runs: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def test_every_method_has_its_costs_its_speed_and_its_figures(made: Path) -> None:
     found = json.loads((made / "table.json").read_text())
-    labels = list(found["contestants"])
+    labels = list(found["methods"])
     assert [label.split(",")[0] for label in labels] == [
         "original generator", "low-demand student", "part-time", "part-time", "composite",
     ]  # fmt: skip
@@ -114,7 +114,7 @@ def test_a_rerun_by_the_written_protocol_gives_identical_figures(
 ) -> None:
     again = table(runs, data, tmp_path / "again", "--protocol", made / "protocol.json", "--clip_length", "9")
     first = json.loads((made / "table.json").read_text())
-    for name in ("contestants", "costs", "entries", "protocol", "not_measured"):
+    for name in ("methods", "costs", "entries", "protocol", "not_measured"):
         assert again[name] == first[name]
     assert (tmp_path / "again" / "protocol.json").read_text() == (made / "protocol.json").read_text()
 
@@ -145,14 +145,14 @@ def test_a_lone_clip_is_resampled_by_its_windows_and_the_protocol_survives_its_f
 
 def test_merged_seeds_have_mean_and_deviation_and_what_does_not_fit_is_told(made: Path, tmp_path: Path) -> None:
     other = json.loads((made / "table.json").read_text())
-    for results in other["contestants"].values():
+    for results in other["methods"].values():
         results[0]["value"] += 2.0
         results[1]["manifest"]["version"] += 1
     (tmp_path / "b.json").write_text(json.dumps(other))
     run("table", "--merge", made / "table.json", tmp_path / "b.json", "--output", tmp_path)
     merged = json.loads((tmp_path / "merged.json").read_text())
     label, first = next(iter(read_results(made / "table.json").items()))
-    assert merged["contestants"][label]["psnr ↑"] == {
+    assert merged["methods"][label]["psnr ↑"] == {
         "mean": pytest.approx((first[0].value or 0) + 1), "std": pytest.approx(2**0.5), "n": 2,
     }  # fmt: skip
     told = "\n".join(merged["warnings"])
@@ -183,7 +183,7 @@ def test_a_coarse_to_fine_teacher_takes_part_and_may_be_made_narrower(runs: Path
     models = ("--checkpoints", runs / "scales", runs / "skd", "--baseline", runs / "scales")
     run("table", *models, "--dataroot", data, "--output", tmp_path / "out", *LENGTH)
     found = json.loads((tmp_path / "out" / "table.json").read_text())
-    original, *_, baseline = found["contestants"]
+    original, *_, baseline = found["methods"]
     assert baseline == "composite, 2 scales, ngf 4, every frame"
     assert found["costs"][original]["exact_gmacs"] == found["costs"][baseline]["exact_gmacs"] > 0
     assert found["costs"][original]["keyframe_share"] == 1
@@ -216,7 +216,7 @@ def test_exact_motion_of_the_dataset_is_judged_where_there_is_any(runs: Path, da
     found = table(runs, root, tmp_path / "out", "--metrics", "flow_epe")
     assert found["of_real_frames"]["flow_epe"] > 0
     assert all(one["manifest"]["metric"] == "flow_epe" and one["value"] > 0
-               for (one,) in found["contestants"].values())  # fmt: skip
+               for (one,) in found["methods"].values())  # fmt: skip
     assert "error of the estimated flow" in (tmp_path / "out" / "table.md").read_text()
 
 

@@ -20,7 +20,7 @@ from tests.tiny_stages import CHANNELS, chunks, make_clip, parts
 from util.count_macs import count_macs
 from util.errors import UserError
 
-FACE_CRITIC = DiscriminatorConfig(add_face_disc=True)
+FACE_DISCRIMINATOR = DiscriminatorConfig(add_face_disc=True)
 
 
 def make_config(num_scales: int = 2, **settings: Any) -> GeneratorConfig:
@@ -143,9 +143,15 @@ def test_scales_out_of_order_are_refused() -> None:
         ({"generator": make_config(), "schedule": ScheduleConfig(begin_as_copy=True)}, "--n_scales_spatial 1"),
         ({"generator": GeneratorConfig(fg=True)}, "--dataset_mode street"),
         ({"loss": LossConfig(kd_mask=True)}, "--stage skd or tkd"),
-        ({"data": DataConfig(dataset_mode="street"), "critic": FACE_CRITIC}, "--dataset_mode pose or face"),
-        ({"data": DataConfig(no_dist_map=True), "critic": FACE_CRITIC}, "leave out --no_dist_map"),
-        ({"data": DataConfig(dataset_mode="pose", remove_face_labels=True), "critic": FACE_CRITIC}, "hide the face"),
+        (
+            {"data": DataConfig(dataset_mode="street"), "discriminator": FACE_DISCRIMINATOR},
+            "--dataset_mode pose or face",
+        ),
+        ({"data": DataConfig(no_dist_map=True), "discriminator": FACE_DISCRIMINATOR}, "leave out --no_dist_map"),
+        (
+            {"data": DataConfig(dataset_mode="pose", remove_face_labels=True), "discriminator": FACE_DISCRIMINATOR},
+            "hide the face",
+        ),
     ],
 )
 def test_combinations_that_cannot_work_are_refused(sections: dict[str, Any], expected: str) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 import test as program
+from models import checkpoint as checkpoints
 from models.build import build_generator
 from models.inference.export import TOLERANCE, export_checkpoint
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_face import STUDENT, TINY, write_tiny_face
-from util import checkpoint as checkpoints
 from util.errors import UserError
 
 
@@ -42,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(checkpoint: Path, data: Path, output: Path, *more: str) -> tuple[dict, dict]:
     arguments = ["--checkpoint", str(checkpoint), "--dataroot", str(data), "--output", str(output), "--device", "cpu"]
     program.run(parse(TestConfig, [*arguments, *more], description="test"))
-    summary = json.loads((output / "summary.json").read_text())["contestants"]["fast"]
+    summary = json.loads((output / "summary.json").read_text())["methods"]["fast"]
     return summary, json.loads((output / "metrics.json").read_text())["fast"][0]
 
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 import train
+from models import checkpoint as checkpoints
 from models.losses.table import LossTable
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
 from models.training.stages.teacher import Teacher
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import TINY, write_tiny_face
-from util import checkpoint as checkpoints
 from util.distributed import SINGLE_PROCESS
 from util.errors import UserError
 
@@ -32,8 +32,8 @@ def test_gradients_above_the_limit_are_scaled_down_to_it_and_others_stay_bit_by_
 def test_what_is_not_finite_is_named() -> None:
     rows = {"G_GAN": torch.tensor(1.0), "G_VGG": torch.tensor(float("inf"))}
     with pytest.raises(NonFiniteError, match="^G_VGG, gradient of discriminators$"):
-        check_finite(rows, {"critics": torch.tensor(float("nan"))}, processes=SINGLE_PROCESS)
-    check_finite({"G_GAN": torch.tensor(1.0)}, {"critics": torch.tensor(2.0)}, processes=SINGLE_PROCESS)
+        check_finite(rows, {"discriminators": torch.tensor(float("nan"))}, processes=SINGLE_PROCESS)
+    check_finite({"G_GAN": torch.tensor(1.0)}, {"discriminators": torch.tensor(2.0)}, processes=SINGLE_PROCESS)
 
 
 def test_half_precision_may_lower_its_scale_but_not_for_ever() -> None:

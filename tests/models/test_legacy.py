@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from models import checkpoint as checkpoints
 from models.build import build_generator, load_generator
 from models.legacy.export_checkpoint import export_generator
 from models.legacy.import_checkpoint import import_generator, recover
@@ -27,7 +28,6 @@ from models.networks.blocks import MobileResidualBlock, ResidualBlock
 from models.networks.generator import CompositeGenerator
 from options.config import GeneratorConfig
 from tests.golden import fill_state, load_golden, randn
-from util import checkpoint as checkpoints
 from util.errors import UserError
 
 PUBLISHED = {  # golden values: dataset, role, class of the published module
@@ -177,7 +177,7 @@ def test_what_is_found_and_what_is_not_is_said(tmp_path: Path, networks: Network
     assert saved.config.data.no_canny_edge and saved.config.schedule.no_first_img
     assert saved.config.generator.low_demand and saved.config.generator.batch_statistics
     assert not saved.config.generator.warp_align_corners
-    assert "imported from latest_net_G0.pth, sha256" in saved.metadata["made_of"][0]
+    assert "imported from latest_net_G0.pth, sha256" in saved.metadata["components"][0]
 
 
 @pytest.mark.parametrize(

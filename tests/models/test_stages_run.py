@@ -52,5 +52,7 @@ def test_face_discriminator_sparse_windows_and_two_time_scales_go_together(tmp_p
     assert (tmp_path / "faces" / "latest" / "discriminator_face.safetensors").is_file()
     # every optimizer is decayed: the last of 2 epochs has half the rate
     groups = {name: optimizer.param_groups[0] for name, optimizer in training.optimizers.items()}
-    assert {name: group["lr"] for name, group in groups.items()} == pytest.approx({"generator": 5e-5, "critics": 2e-4})
+    assert {name: group["lr"] for name, group in groups.items()} == pytest.approx(
+        {"generator": 5e-5, "discriminators": 2e-4}
+    )
     assert all(group["betas"] == (0.0, 0.9) for group in groups.values())

@@ -212,7 +212,7 @@ def test_averaged_gradients_are_those_of_two_passes(process_group: None, num_fra
     stage, twice = make_stage(), make_stage()
     distributed_losses = {
         name: DistributedLoss(network, DistributedContext(size=2))
-        for name, network in (("generator", stage.generator), ("critics", stage.discriminators))
+        for name, network in (("generator", stage.generator), ("discriminators", stage.discriminators))
     }
     training = SimpleNamespace(
         stage=stage,

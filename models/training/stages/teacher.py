@@ -33,10 +33,10 @@ class Teacher(Stage):
 
         Args:
             num_frames: semantic frames the generator sees.
-            num_critic_frames: frames a temporal discriminator sees; scale t looks at frames ``num_critic_frames**t`` apart.
+            num_discriminator_frames: frames a temporal discriminator sees; scale t looks at frames ``num_discriminator_frames**t`` apart.
             given_noise: largest std of the noise on given frames; each clip draws its own strength.
             draws_first: learn to draw the first frames from nothing (``--no_first_img``).
-            sparse_windows: temporal discriminator t judges only windows on a grid of frames ``num_critic_frames**t`` apart
+            sparse_windows: temporal discriminator t judges only windows on a grid of frames ``num_discriminator_frames**t`` apart
                 (``--sparse_D``); a slow discriminator then works in few of the steps.
             **parts: what ``Stage`` takes.
         """

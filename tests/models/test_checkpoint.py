@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from models import checkpoint as checkpoints
 from options.config import RunConfig, TrainConfig
-from util import checkpoint as checkpoints
 from util.errors import UserError
 
 CONFIG = TrainConfig(run=RunConfig(name="mine"))

@@ -94,7 +94,7 @@ def save(
         state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
         save_file(state, scratch / f"{name}.safetensors")
     torch.save(training_state, scratch / STATE_FILE)
-    described = {"format": FORMAT, "step": step, "facts": metadata, "config": to_json(config)}
+    described = {"format": FORMAT, "step": step, "metadata": metadata, "config": to_json(config)}
     (scratch / CONFIG_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     for path in (*scratch.iterdir(), scratch):
         flush(path)
@@ -172,7 +172,15 @@ def load(path: str | Path, *, flag: str) -> Checkpoint:
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise UserError(f"{file}: expected a checkpoint of format {FORMAT}; it was written by another version")
     config = from_json(TrainConfig, described.get("config"), where=str(file))
-    return Checkpoint(folder, config, int(described.get("step", 0)), dict(described.get("facts", {})))
+    return Checkpoint(folder, config, int(described.get("step", 0)), _read_metadata(described))
+
+
+def _read_metadata(described: dict[str, Any]) -> dict[str, Any]:
+    """What a run noted; saves of before a renaming call it ``facts``, and its ``components`` ``made_of``."""
+    metadata = dict(described.get("metadata", described.get("facts", {})))
+    if "made_of" in metadata:
+        metadata["components"] = metadata.pop("made_of")
+    return metadata
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], *, where: Path) -> None:

@@ -15,7 +15,7 @@ STREAMED = "minterpolate, streaming"
 PUBLISHED = "published pipeline"
 GUIDED = "guided"
 # the reference of times goes first; pairwise minterpolate is there for those who ask
-CONTESTANTS = (STREAMED, PUBLISHED, "minterpolate", "nearest", "blend", "blocks", "dis-fast", "dis", "dis-medium")
+METHODS = (STREAMED, PUBLISHED, "minterpolate", "nearest", "blend", "blocks", "dis-fast", "dis", "dis-medium")
 
 
 def guided_name(semantics: str) -> str:
@@ -29,7 +29,7 @@ def recover(
     """What a method makes of the key-frames: a frame for every number up to the last.
 
     Args:
-        name: of ``CONTESTANTS``, or a ``guided_name``.
+        name: of ``METHODS``, or a ``guided_name``.
         keyframes: frame number -> frame, from 0 on.
         semantics: for ``GUIDED``, those of all frames, of that ``kind``.
         seed: for ``PUBLISHED``.
