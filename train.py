@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from data.clips import Clip
+from data.clips import Clip, PackedClip
 from data.kinds.base import Encoder
 from models.losses.table import LossTable
 from models.training.assembly import assemble
@@ -112,7 +112,7 @@ def is_late(training: Training) -> bool:
     return training.time_used >= 1
 
 
-def next_clips(training: Training, loader: Iterator[Clip]) -> list[Clip]:
+def next_clips(training: Training, loader: Iterator[PackedClip]) -> list[Clip]:
     """The clips of a step, of this process."""
     return [training.ready(next_clip(loader)) for _ in training.batches]
 

@@ -1,7 +1,7 @@
-"""How are training clips drawn, so that the same draw gives the same clip in any process and after any restart?"""
+"""Random clips of videos for training; the same draw gives the same clip in any process and after any restart."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,11 +19,41 @@ MIN_FRAMES = 3
 
 
 @dataclass
+class PackedClip:
+    """Consecutive frames of a batch of videos as a loader packs them: small, without the channels of networks."""
+
+    planes: Tensor
+    """[B, T, K, H, W], what the kind's ``Frames.semantic`` gives, such as one plane of label ids."""
+    image: Tensor
+    """[B, T, 3, H, W] float32 in [-1, 1]."""
+    index: Tensor
+    """[B, T] int64, the frames' absolute numbers in their sequences."""
+    names: list[str]
+    """The B sequences' names."""
+
+    def to(self, device: torch.device | str) -> "PackedClip":
+        """The same clip on ``device``."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "PackedClip":
+        """The same clip in page-locked memory, from where a GPU reads on its own (a loader's ``pin_memory``)."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def finished(self, encoder: Encoder) -> "Clip":
+        """The clip as networks see it, made on the device where this one is: call ``to`` first."""
+        semantic = encoder.finish(self.planes)
+        return Clip(semantic, self.image, encoder.foreground(semantic), self.index, self.names)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "PackedClip":
+        return PackedClip(change(self.planes), change(self.image), change(self.index), self.names)
+
+
+@dataclass
 class Clip:
     """Consecutive frames of a batch of videos; every frame of a clip went through the same geometric transform."""
 
     semantic: Tensor
-    """[B, T, C, H, W] float32, in the range of its encoding; from a loader, the planes that ``finished`` takes."""
+    """[B, T, C, H, W] float32, in the range of its encoding."""
     image: Tensor
     """[B, T, 3, H, W] float32 in [-1, 1]."""
     foreground: Tensor | None
@@ -35,23 +65,14 @@ class Clip:
 
     def to(self, device: torch.device | str) -> "Clip":
         """The same clip on ``device``."""
-        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def finished(self, encoder: Encoder) -> "Clip":
-        """The clip as networks see it, from what the loader packed; made where the clip is, so call ``to`` first."""
-        semantic = encoder.finish(self.semantic)
-        return replace(self, semantic=semantic, foreground=encoder.foreground(semantic))
-
-    def pin_memory(self) -> "Clip":
-        """The same clip in page-locked memory, from where a GPU reads on its own (a loader's ``pin_memory``)."""
-        return self._with(lambda tensor: tensor.pin_memory())
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def at(self, positions: slice | Sequence[int]) -> "Clip":
         """The frames at ``positions`` in time, 0 being the clip's first; the same for every item of the batch."""
         chosen = positions if isinstance(positions, slice) else list(positions)
-        return self._with(lambda tensor: tensor[:, chosen])
+        return self._map(lambda tensor: tensor[:, chosen])
 
-    def _with(self, change: Callable[[Tensor], Tensor]) -> "Clip":
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Clip":
         foreground = None if self.foreground is None else change(self.foreground)
         return Clip(change(self.semantic), change(self.image), foreground, change(self.index), self.names)
 
@@ -64,7 +85,7 @@ class ClipRequest:
     num_frames: int
 
 
-class VideoClips(Dataset[Clip]):
+class VideoClips(Dataset[PackedClip]):
     """Clips of videos for training.
 
     The dataset keeps no state but decoded pictures: ``dataset[ClipRequest(draw, num_frames)]`` is the same clip
@@ -152,7 +173,7 @@ class VideoClips(Dataset[Clip]):
         """How many sequences are at least ``num_frames`` long; the others give no clips of that length."""
         return sum(len(frames) >= num_frames for frames in self._sequences)
 
-    def __getitem__(self, request: ClipRequest) -> Clip:
+    def __getitem__(self, request: ClipRequest) -> PackedClip:
         """The clip of one request, a batch of one.
 
         Raises:
@@ -166,10 +187,9 @@ class VideoClips(Dataset[Clip]):
             image = frames.image(index, view=view)
             assert image is not None  # sequences for training have pictures
             images.append(image)
-        return Clip(
-            semantic=torch.stack([frames.semantic(index, view=view, rng=rng) for index in indices])[None],
+        return PackedClip(
+            planes=torch.stack([frames.semantic(index, view=view, rng=rng) for index in indices])[None],
             image=torch.stack(images)[None],
-            foreground=None,
             index=torch.tensor(indices)[None],
             names=[frames.files.name],
         )
@@ -194,23 +214,21 @@ class VideoClips(Dataset[Clip]):
         return frames, list(range(start, start + reach + 1, step))
 
 
-def collate_clips(clips: list[Clip]) -> Clip:
+def collate_clips(clips: list[PackedClip]) -> PackedClip:
     """Join clips of one length and size into a batch.
 
     Raises:
         ValueError: their lengths or sizes differ; the geometry of the dataset must give one size.
     """
-    shapes = {tuple(clip.semantic.shape[1:]) for clip in clips}
+    shapes = {tuple(clip.planes.shape[1:]) for clip in clips}
     if len(shapes) != 1:
         raise ValueError(
-            f"expected clips of one shape [T, C, H, W] in a batch, got {sorted(shapes)}; choose a "
+            f"expected clips of one shape [T, K, H, W] in a batch, got {sorted(shapes)}; choose a "
             "--resize_or_crop that gives one size, or --batchSize 1"
         )
-    foregrounds = [clip.foreground for clip in clips if clip.foreground is not None]
-    return Clip(
-        semantic=torch.cat([clip.semantic for clip in clips]),
+    return PackedClip(
+        planes=torch.cat([clip.planes for clip in clips]),
         image=torch.cat([clip.image for clip in clips]),
-        foreground=torch.cat(foregrounds) if foregrounds else None,
         index=torch.cat([clip.index for clip in clips]),
         names=[name for clip in clips for name in clip.names],
     )

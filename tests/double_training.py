@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import train
-from data.clips import Clip
+from data.clips import Clip, PackedClip
 from models.training import assembly
 from models.training.run import Training
 from models.training.stages.base import Stage
@@ -29,8 +29,8 @@ def compute_in_double(change: Callable[[Any, str, Any], None]) -> None:
         stage.discriminators.double()
         return stage, described
 
-    def as_double(training: Training, clip: Clip) -> Clip:
-        return ready(training, clip)._with(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+    def as_double(training: Training, clip: PackedClip) -> Clip:
+        return ready(training, clip)._map(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
 
     # losses are summed in single precision otherwise
     change(torch.Tensor, "float", torch.Tensor.double)

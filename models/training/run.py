@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips, use_one_thread
+from data.clips import Clip, ClipRequest, PackedClip, RequestSampler, VideoClips, collate_clips, use_one_thread
 from models import checkpoint as checkpoints
 from models.networks.coarse_to_fine import CoarseToFine
 from models.training.batch_norm import recompute_batch_norm
@@ -60,7 +60,7 @@ class Training:
         """Frames of this step's clips, the given ones included; no more than the longest sequence has."""
         return min(self.schedule.clip_frames_at(step) + self.num_given, self.dataset.max_clip_frames)
 
-    def ready(self, clip: Clip) -> Clip:
+    def ready(self, clip: PackedClip) -> Clip:
         """A loader's clip as the stages see it: on the device, its semantic frames finished there."""
         return clip.to(self.device).finished(self.dataset.encoder)
 
@@ -230,7 +230,7 @@ def recalibrate(training: Training) -> None:
     training.processes.average_buffers([stage.generator])
 
 
-def clip_loader(training: Training) -> DataLoader[Clip]:
+def clip_loader(training: Training) -> DataLoader[PackedClip]:
     """Clips of the steps that are still to do; what a step sees depends on the seed and the step alone."""
     sampler = RequestSampler(
         first_step=training.step,
@@ -253,7 +253,7 @@ def clip_loader(training: Training) -> DataLoader[Clip]:
     )
 
 
-def next_clip(clips: Iterator[Clip]) -> Clip:
+def next_clip(clips: Iterator[PackedClip]) -> PackedClip:
     """The next clip; a mistake of the user that a loading process met is told in its own words.
 
     Raises:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data.clips import Clip, ClipRequest, RequestSampler, VideoClips, collate_clips
+from data.clips import ClipRequest, PackedClip, RequestSampler, VideoClips, collate_clips
 from data.kinds.face import FaceEncoder, FaceFrames, read_landmarks
 from data.layout import face_files
 from data.storage.picture_files import ArrayCache, write_picture
@@ -46,18 +46,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_face_dataset(tmp_path_factory.mktemp("faces"), lengths=(9, 14))
 
 
-def same(a: Clip, b: Clip) -> bool:
-    tensors = torch.equal(a.semantic, b.semantic) and torch.equal(a.image, b.image) and torch.equal(a.index, b.index)
+def same(a: PackedClip, b: PackedClip) -> bool:
+    tensors = torch.equal(a.planes, b.planes) and torch.equal(a.image, b.image) and torch.equal(a.index, b.index)
     return tensors and a.names == b.names
 
 
 def test_clip_has_the_promised_shapes_and_ranges(root: Path) -> None:
     clip = face_clips(root, affine=1)[ClipRequest(0, 5)]
-    assert clip.semantic.shape == (1, 5, 15, 64, 64) and clip.image.shape == (1, 5, 3, 64, 64)
-    assert clip.semantic.dtype == clip.image.dtype == torch.float32 and clip.index.dtype == torch.int64
-    assert clip.semantic.min() >= 0 and clip.semantic.max() <= 1
+    assert clip.planes.shape == (1, 5, 15, 64, 64) and clip.image.shape == (1, 5, 3, 64, 64)
+    assert clip.planes.dtype == clip.image.dtype == torch.float32 and clip.index.dtype == torch.int64
+    assert clip.planes.min() >= 0 and clip.planes.max() <= 1
     assert -1 <= clip.image.min() < -0.5 and 0.5 < clip.image.max() <= 1
-    assert clip.foreground is None and clip.names[0] in ("s0", "s1")
+    assert clip.names[0] in ("s0", "s1")
 
 
 def test_same_draw_gives_same_clip_and_others_differ(root: Path) -> None:
@@ -75,7 +75,7 @@ def test_draws_do_not_depend_on_what_was_drawn_before(root: Path) -> None:
 
 
 def test_workers_give_the_same_batches_as_the_main_process(root: Path) -> None:
-    def batches(num_workers: int) -> list[Clip]:
+    def batches(num_workers: int) -> list[PackedClip]:
         sampler = RequestSampler(first_step=0, num_steps=4, batch_size=2, clip_frames=lambda step: 3 + step)
         loader = DataLoader(
             face_clips(root, affine=1), batch_sampler=sampler, collate_fn=collate_clips, num_workers=num_workers
@@ -83,7 +83,7 @@ def test_workers_give_the_same_batches_as_the_main_process(root: Path) -> None:
         return list(loader)
 
     alone, together = batches(0), batches(2)
-    assert len(alone) == 4 and alone[3].semantic.shape[:2] == (2, 6)
+    assert len(alone) == 4 and alone[3].planes.shape[:2] == (2, 6)
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
 
 
@@ -128,7 +128,7 @@ def dotted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=20, deadline=None)
 def test_landmarks_in_the_image_lie_where_the_semantics_say(dotted: Path, draw: int, affine: float) -> None:
     clip = face_clips(dotted, affine=affine, geometry=Geometry("scaleWidth", 128, 128))[ClipRequest(draw, 3)]
-    for semantic, image in zip(clip.semantic[0], clip.image[0], strict=True):
+    for semantic, image in zip(clip.planes[0], clip.image[0], strict=True):
         is_mirrored = brightest(image, 1)[0] > brightest(image, 2)[0]
         for channel, curves in enumerate(DOTS.values()):
             x, y = (round(place) for place in brightest(image, channel))
@@ -206,7 +206,8 @@ def test_frame_of_another_size_is_named(tmp_path: Path) -> None:
 
 
 def test_chosen_positions_keep_everything_together(root: Path) -> None:
-    clip = collate_clips([face_clips(root)[ClipRequest(draw, 6)] for draw in range(2)])
+    clips = face_clips(root)
+    clip = collate_clips([clips[ClipRequest(draw, 6)] for draw in range(2)]).finished(clips.encoder)
     clip.foreground = clip.semantic[:, :, :1]
     chosen = clip.at([0, 3, 5])
     assert torch.equal(chosen.index, clip.index[:, [0, 3, 5]])

@@ -255,11 +255,11 @@ def test_parts_are_dropped_in_training_only_and_the_same_for_a_draw(tmp_path: Pa
     config = DataConfig(dataset_mode="pose", resize_or_crop="none", random_drop_prob=0.3)
     clips = build_clips(config, ScheduleConfig(), root=tmp_path, seed=1)
     one, again, other = (clips[ClipRequest(draw, 4)] for draw in (0, 0, 1))
-    assert torch.equal(one.semantic, again.semantic) and not torch.equal(one.semantic, other.semantic)
+    assert torch.equal(one.planes, again.planes) and not torch.equal(one.planes, other.planes)
     finished = one.finished(clips.encoder)
     assert finished.semantic.shape == (1, 4, 6, 96, 128) and finished.semantic.dtype == torch.float32
     # frame by frame: another part is missing in each
-    missing = [{*range(1, 25)} - set(frame[2].unique().tolist()) for frame in one.semantic[0]]
+    missing = [{*range(1, 25)} - set(frame[2].unique().tolist()) for frame in one.planes[0]]
     assert all(missing) and any(a != b for a, b in zip(missing, missing[1:], strict=False))
 
 

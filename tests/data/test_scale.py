@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from data.build import build_clips, build_sequences
-from data.clips import Clip, ClipRequest, RequestSampler, collate_clips
+from data.clips import ClipRequest, PackedClip, RequestSampler, collate_clips
 from data.prepare.shards import prepare_shards
 from data.storage.picture_files import picture_size, read_picture, write_picture
 from data.storage.shards import listing, open_file, stamp
@@ -111,7 +111,7 @@ def test_videos_stand_for_folders_of_pictures(tmp_path: Path) -> None:
     unpacked = build_clips(PAIRED, ScheduleConfig(), root=tmp_path / "unpacked", seed=0)
     for draw in range(4):
         one, other = (clips[ClipRequest(draw, 4)] for clips in (packed, unpacked))
-        assert torch.equal(one.semantic, other.semantic) and torch.equal(one.image, other.image)
+        assert torch.equal(one.planes, other.planes) and torch.equal(one.image, other.image)
     (sequence,) = build_sequences(PAIRED, root=tmp_path, phase="train")
     assert sequence.frames_per_second == 30 and sequence.frame_name(2) == "00002" and sequence.num_frames == 9
 
@@ -189,7 +189,7 @@ def test_shards_give_the_clips_of_the_files_they_were_made_of(tmp_path: Path, ki
     files, packed = (build_clips(config, ScheduleConfig(), root=one, seed=0) for one in (root, tmp_path / "shards"))
     for draw in range(4):
         one, other = (clips[ClipRequest(draw, 3)] for clips in (files, packed))
-        assert torch.equal(one.semantic, other.semantic) and torch.equal(one.image, other.image)
+        assert torch.equal(one.planes, other.planes) and torch.equal(one.image, other.image)
         assert one.names == other.names
     assert validate(config, root=tmp_path / "shards", phases=["train", "test"]).findings == []
     assert not (tmp_path / "shards" / "train_img").exists()
@@ -231,10 +231,10 @@ def test_a_clip_reads_the_files_of_its_frames_and_no_others(tmp_path: Path) -> N
     frames = {f"{index:05d}" for index in clip.index[0].tolist()}
     for path in (path for path in tmp_path.rglob("0*") if path.stem not in frames):
         path.write_bytes(b"unread")
-    assert torch.equal(clips[ClipRequest(5, 3)].semantic, clip.semantic)
+    assert torch.equal(clips[ClipRequest(5, 3)].planes, clip.planes)
 
 
-def batches_of(root: Path, *, rank: int, num_processes: int, num_steps: int) -> list[Clip]:
+def batches_of(root: Path, *, rank: int, num_processes: int, num_steps: int) -> list[PackedClip]:
     """What one of several processes loads in a training of two clips a process and step."""
     sampler = RequestSampler(first_step=0, num_steps=num_steps, batch_size=2, clip_frames=lambda step: 3,
                              batches=range(rank, rank + 1), num_batches=num_processes)  # fmt: skip

@@ -56,7 +56,7 @@ def test_finished_frames_are_one_hot_labels_edges_and_a_foreground() -> None:
 
 def test_the_loader_hands_on_bytes_not_channels(root: Path) -> None:
     clip = build_clips(STREET, ScheduleConfig(), root=root, seed=0)[ClipRequest(0, 3)]
-    assert clip.semantic.dtype == torch.uint8 and clip.semantic.shape == (1, 3, 3, 32, 64)
+    assert clip.planes.dtype == torch.uint8 and clip.planes.shape == (1, 3, 3, 32, 64)
     finished = collate_clips([clip, clip]).finished(build_encoder(STREET))
     assert finished.semantic.shape == (2, 3, 36, 32, 64) and finished.foreground is not None
     assert finished.foreground.shape == (2, 3, 1, 32, 64)

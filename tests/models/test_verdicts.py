@@ -55,7 +55,7 @@ def make_stage(norm: str = "batch", **settings: Any) -> Teacher:
 
 
 def make_double_clip(num_frames: int) -> Clip:
-    return make_clip(num_frames)._with(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+    return make_clip(num_frames)._map(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
 
 
 def of(network: nn.Module) -> Gradients:
