@@ -2,26 +2,17 @@
 
 import sys
 import time
-from collections.abc import Iterator
 
-import numpy as np
-from torch import Tensor
-
-from data.clips import Clip, PackedClip
-from data.kinds.base import Encoder
-from models.losses.table import LossTable
 from models.training.assembly import assemble
 from models.training.divergence import NonFiniteError
 from models.training.memory_plan import print_plan
-from models.training.rollout import Rollout
-from models.training.run import Training, clip_loader, fix_coarse_scales, next_clip, recalibrate
-from models.training.stages.base import Chunk
+from models.training.run import Training, clip_loader, fix_coarse_scales, recalibrate
+from models.training.step import chunk_picture, training_step
 from models.training.validation import METRIC, Validation
 from options.cli import parse
 from options.config import TrainConfig
 from util.distributed import SINGLE_PROCESS, DistributedContext, joined
 from util.errors import run_program
-from util.media.pictures import to_uint8
 from util.report.training_log import TrainingLog
 
 
@@ -36,72 +27,6 @@ def set_learning_rate(training: Training) -> float:
     return factor
 
 
-def learn(training: Training, chunk: Chunk, *, share: float) -> tuple[Rollout, dict[str, Tensor]]:
-    """Add a chunk's gradients to those of the generator and of the discriminators; no weight changes.
-
-    Args:
-        training: the run.
-        chunk: what to draw.
-        share: of this chunk in the update.
-
-    Returns:
-        What was drawn, and the losses by name.
-    """
-    stage, distributed_losses = training.stage, training.distributed_losses
-
-    def drawn() -> tuple[LossTable, Rollout]:
-        backpropagate = training.schedule.frames_backpropagate_at(training.step)
-        rollout = stage.rollout(chunk, backpropagate=backpropagate)
-        return stage.generator_losses(chunk, rollout), rollout
-
-    with training.autocast():
-        rows, rollout = distributed_losses["generator"].loss(drawn)
-    training.scaler.scale(rows.total() * share).backward()
-    with training.autocast():
-        discriminator_outputs = distributed_losses["discriminators"].loss(
-            lambda: stage.discriminator_losses(chunk, rollout)
-        )
-    # nothing is done with the gradient of the drawn frames that the discriminators looked at
-    training.scaler.scale(discriminator_outputs.total() * share).backward(
-        inputs=list(stage.discriminators.parameters())
-    )
-    return rollout, rows.detached() | discriminator_outputs.detached()
-
-
-def train_on(training: Training, clips: list[Clip], log: TrainingLog) -> tuple[Chunk, Rollout]:
-    """One step: clips roll side by side, chunk by chunk; each chunk updates the generator and the discriminators.
-
-    Returns:
-        The last chunk and what was drawn, for pictures.
-
-    Raises:
-        Collapse: when a loss or a gradient is not finite.
-    """
-    schedule, step = training.schedule, training.step
-    with training.autocast():
-        chunked_clips = [training.prepare(clip, batch) for clip, batch in zip(clips, training.batches, strict=True)]
-    num_frames, context = schedule.frames_per_step_at(step), training.stage.context
-    for chunks in zip(*(one.chunks(num_frames, context=context) for one in chunked_clips), strict=True):
-        training.zero_grad()
-        rows: dict[str, Tensor] = {}
-        for number, (chunked_clip, chunk) in enumerate(zip(chunked_clips, chunks, strict=True)):
-            with training.no_sync(number < len(chunked_clips) - 1):
-                rollout, losses = learn(training, chunk, share=1 / len(chunked_clips))
-            chunked_clip.record(rollout)
-            log.count(losses)
-            rows |= {f"{name} of batch {number}": value for name, value in losses.items()}
-        training.update(rows)
-    return chunk, rollout
-
-
-def draw_picture(chunk: Chunk, rollout: Rollout, *, encoder: Encoder) -> np.ndarray:
-    """Semantics, drawn, raw and real frame of the last time of a clip, side by side, uint8 [H, W, 3]."""
-    frames: list[Tensor] = [rollout.generated[0, -1], rollout.raw[0, -1], chunk.real[0, -1]]
-    return np.concatenate(
-        [encoder.picture(chunk.clip.semantic[0, -1]), *(to_uint8(frame.detach()) for frame in frames)], axis=1
-    )
-
-
 def is_due(frequency: int, step: int) -> bool:
     """Whether something that happens every ``frequency`` steps happens now; never for 0."""
     return frequency > 0 and step % frequency == 0
@@ -110,11 +35,6 @@ def is_due(frequency: int, step: int) -> bool:
 def is_late(training: Training) -> bool:
     """Whether ``--max_minutes`` are over."""
     return training.time_used >= 1
-
-
-def next_clips(training: Training, loader: Iterator[PackedClip]) -> list[Clip]:
-    """The clips of a step, of this process."""
-    return [training.ready(next_clip(loader)) for _ in training.batches]
 
 
 def train(training: Training, log: TrainingLog, validation: Validation) -> None:
@@ -132,9 +52,9 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         started = time.monotonic()
         factor = set_learning_rate(training)
         fix_coarse_scales(training)
-        clips = next_clips(training, loader)
+        clips = training.next_clips(loader)
         training.save_beginning()
-        chunk, rollout = train_on(training, clips, log)
+        chunk, rollout = training_step(training, clips, log)
         training.step += 1
         training.count_seconds(time.monotonic() - started)
         log.advance()
@@ -150,7 +70,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         if saves or keeps or validates or is_due(run.print_freq, training.step):
             log.report(training.step, **told)
         if is_last or is_due(run.display_freq, training.step):
-            log.picture(training.step, draw_picture(chunk, rollout, encoder=training.dataset.encoder))
+            log.picture(training.step, chunk_picture(chunk, rollout, encoder=training.dataset.encoder))
         if validates and training.is_best(METRIC, told[METRIC]):
             training.save("best")
             log.say(f"best so far: {METRIC} {told[METRIC]:.2f} dB on '{run.val_phase}' at step {training.step}")

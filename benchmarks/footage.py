@@ -14,7 +14,7 @@ from torch import Tensor
 from data.build import build_sequences
 from data.samples.street import read_motion
 from data.sequences import VideoSequence
-from models.interpolation.base import is_cut
+from models.interpolation.cuts import is_cut
 from options.config import DataConfig
 from util.errors import UserError
 from util.media.pictures import to_uint8

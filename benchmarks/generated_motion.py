@@ -23,9 +23,11 @@ from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.inference.runtimes.engines import Runtime
 from models.inference.synthesizer import Synthesizer
-from models.interpolation.base import FlowBothWays, MotionCompensation, make_interpolator
+from models.interpolation.choose import make_interpolator
 from models.interpolation.guided import GuidedMotion
-from models.keyframes.offline import choose_keyframes, thumbnail
+from models.interpolation.motion_compensation import FlowBothWays, MotionCompensation
+from models.keyframes.offline import choose_keyframes
+from models.keyframes.thumbnails import thumbnail
 from models.networks.generator import GeneratorOutput
 from models.networks.single_image import GlobalGenerator
 from util.errors import UserError

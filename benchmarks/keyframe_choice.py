@@ -13,7 +13,9 @@ from torch import Tensor
 
 from benchmarks.footage import Footage, as_tensor
 from benchmarks.motion_methods import GUIDED, PUBLISHED, guided_name, recover
-from models.keyframes.offline import LiveKeyframes, choose_keyframes, thumbnail
+from models.keyframes.live import LiveKeyframes
+from models.keyframes.offline import choose_keyframes
+from models.keyframes.thumbnails import thumbnail
 from util.image_quality import psnr
 from util.report.tables import text_table
 

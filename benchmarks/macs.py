@@ -16,7 +16,7 @@ from data.build import build_encoder, build_geometry
 from data.transforms import Box
 from models import checkpoint as checkpoints
 from models.build import blank_inputs, build_generator
-from models.interpolation.guided import resolve_interpolation
+from models.interpolation.choose import resolve_interpolation
 from options.cli import PRESETS, parse
 from options.config import GeneratorConfig, Interpolation, TestConfig, TrainConfig
 from util.count_macs import MacCount, count_macs, count_parameters

@@ -22,9 +22,10 @@ from benchmarks.keyframe_choice import NUM_GIVEN, ChoiceRow, choice_text, compar
 from benchmarks.metrics.flow_error import end_point_error
 from benchmarks.motion_methods import METHODS, STREAMED, guided_name, recover
 from data.samples.street import read_motion
-from models.interpolation.base import DenseInverseSearch, straight_flows
 from models.interpolation.guided import Flows, GuidedMotion, corrected, guide_flows
-from models.keyframes.offline import choose_keyframes, thumbnail
+from models.interpolation.motion_compensation import DenseInverseSearch, straight_flows
+from models.keyframes.offline import choose_keyframes
+from models.keyframes.thumbnails import thumbnail
 from util.errors import UserError
 from util.files import write_json
 from util.image_quality import psnr, ssim

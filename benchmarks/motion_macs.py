@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import cv2
 
-from models.flow.reference import make_search
-from models.interpolation.base import DENSE_SEARCHES
+from models.flow.dis import make_search
+from models.interpolation.motion_compensation import DENSE_SEARCHES
 
 COLOURS = 3
 BILINEAR, CUBIC = 4, 16  # products of one sample

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from benchmarks.footage import as_tensor
 from benchmarks.lossy_pipeline import published_pipeline
-from models.interpolation.base import KeyFrame, fill_between, make_interpolator, minterpolate_stream
+from models.interpolation.base import KeyFrame, fill_between
+from models.interpolation.choose import make_interpolator
 from models.interpolation.guided import GuidedMotion
+from models.interpolation.minterpolate import minterpolate_stream
 from util.media.pictures import to_uint8
 
 STREAMED = "minterpolate, streaming"

@@ -28,7 +28,9 @@ from data.transforms import Box, Placement
 from models.inference.runtimes.choose import make_runtime
 from models.inference.runtimes.engines import Runtime
 from models.inference.synthesizer import Foreground, Synthesizer
-from models.interpolation.base import HoldAcrossCuts, Interpolator, make_interpolator
+from models.interpolation.base import Interpolator
+from models.interpolation.choose import make_interpolator
+from models.interpolation.cuts import HoldAcrossCuts
 from models.interpolation.guided import GuidedMotion
 from models.keyframes.offline import choose_keyframes
 from models.networks.coarse_to_fine import VideoGenerator

@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.inference.synthesizer import Synthesizer
-from models.interpolation.base import make_interpolator
+from models.interpolation.choose import make_interpolator
 from models.networks.generator import CompositeGenerator
 from util.errors import UserError
 from util.files import write_json

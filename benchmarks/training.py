@@ -1,10 +1,9 @@
-"""How long does an optimisation step of each stage take, on what, and how much does sharing work save?
+"""Time of an optimisation step of each stage, by part, and what sharing work between losses saves.
 
-The plain variant computes everything where the published programs do: the image discriminator looks at the same real frames
-beside the final and beside the raw images, every discriminator looks at drawn frames once for the generator and once for
-itself, gradients of the generator's rows reach the discriminators and are thrown away, frozen networks look at the same frames
-once for every row, the teacher draws with a graph, Adam is torch's default, and every step makes its pictures. Its
-losses must be equal.
+The plain variant computes everything where the published programs do. The image discriminator looks at the same real
+frames beside final and raw images. Every discriminator looks at generated frames once for each side, and gradients of
+the generator's terms reach its weights for nothing. Frozen networks look at the same frames once for every term. The
+teacher draws with a graph, Adam is torch's default, and every step makes its pictures. Its losses must be equal.
 """
 
 import argparse
@@ -16,24 +15,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.losses.perceptual import PerceptualLoss
+from models.losses.adversarial import DiscriminatorOutput, add_discriminator_terms, add_generator_terms
+from models.losses.perceptual import FrameFeatures
 from models.losses.table import LossTable
 from models.networks.coarse_to_fine import VideoGenerator
 from models.training.assembly import assemble, load_teacher
+from models.training.chunks import Chunk
 from models.training.rollout import Rollout, unroll
 from models.training.run import Training, clip_loader
-from models.training.stages.base import Chunk, ChunkedClip, Stage
-from models.training.stages.discrimination import DiscriminatorOutput
-from models.training.stages.skd import SpatialDistillation
+from models.training.stages.base import Stage, StageLosses
+from models.training.stages.skd import FrozenTeacher, TeacherRollout
+from models.training.stages.vid2vid import Vid2Vid
+from models.training.step import chunk_picture, training_step
 from options.cli import parse
 from options.config import TrainConfig
-from train import draw_picture, next_clips, train_on
 from util.allocations import AllocationCounter
 from util.errors import UserError
 from util.files import write_json
@@ -129,8 +129,7 @@ def watch(training: Training) -> Stopwatches:
     watches.watch(estimator, "estimate", "flow")
     watches.watch(stage, "prepare", "preparing, teacher")
     watches.watch(stage, "rollout", "generator")
-    watches.watch(stage, "generator_losses", "other losses")
-    watches.watch(stage, "critic_losses", "other losses")
+    watches.watch(stage, "losses", "other losses")
     watches.watch(training, "update", "optimizers")
     for discriminator in stage.discriminators.values():
         watches.watch(discriminator, "forward", "discriminators")
@@ -139,74 +138,73 @@ def watch(training: Training) -> Stopwatches:
     return watches
 
 
-class _Rows:
+class _Losses:
     """Takes the place of the log and keeps the losses of every chunk."""
 
     def __init__(self) -> None:
         self.chunks: list[dict[str, float]] = []
 
-    def count(self, rows: dict[str, Tensor]) -> None:
-        """Keep the rows of one chunk."""
-        self.chunks.append({name: float(value) for name, value in rows.items()})
+    def count(self, losses: dict[str, Tensor]) -> None:
+        """Keep the losses of one chunk."""
+        self.chunks.append({name: float(value) for name, value in losses.items()})
 
 
-def _each_image_alone(
-    stage: Stage, table: LossTable, perceptual: PerceptualLoss, chunk: Chunk, judged: list[Tensor]
-) -> None:
-    """In place of ``Stage._add_perceptual_rows``: nothing in one pass, nothing handed on."""
-    if stage.weights.perceptual > 0:
-        for image in judged:
-            wanted = perceptual.features(chunk.real.flatten(0, 1))
-            table.add("G_VGG", perceptual(image, wanted), weight=stage.weights.perceptual)
+class SeparateFeatures(FrameFeatures):
+    """Every frame passes through the backbone again for every term."""
+
+    def distance_to_real(self) -> Tensor:
+        """Sum over the judged images of their distance to the real ones; a scalar."""
+        distances = [self.perceptual(image, self.perceptual.features(self.real)) for image in self.generated]
+        return torch.stack(distances).sum()
+
+    def of_final(self) -> list[Tensor]:
+        """Features of the final images."""
+        return list(self.perceptual.backbone(self.generated[0]))
 
 
-def make_plain(stage: Stage) -> None:
-    """Make a stage compute everything where the published programs do."""
-
-    def judged_apart(chunk: Chunk, rollout: Rollout) -> LossTable:
-        table = LossTable()
-        for discriminator, fake, real, weight in stage._discriminator_inputs(chunk, rollout):
-            judge = stage.discriminators[discriminator]
-            of_real, of_copy, of_fake = judge(real), judge(fake.detach()), judge(fake)
-            chunk.discriminator_outputs.append(DiscriminatorOutput(discriminator, of_copy, of_real, weight))
-            stage._add_adversarial_rows(table, DiscriminatorOutput(discriminator, of_fake, of_real, weight))
-        stage._add_generator_rows(table, chunk, rollout)
-        return table
-
-    discriminator_losses = stage.discriminator_losses
-
-    def after_forgetting(chunk: Chunk, rollout: Rollout) -> LossTable:
-        stage.discriminators.zero_grad(set_to_none=True)
-        return discriminator_losses(chunk, rollout)
-
-    changes: dict[str, Any] = {"generator_losses": judged_apart, "critic_losses": after_forgetting}
-    if isinstance(stage, SpatialDistillation):
-        changes["prepare"] = functools.partial(_prepared_whole, stage, stage.prepare)
-    for name, change in changes.items():
-        setattr(stage, name, change)
+def judge_separately(stage: Stage, chunk: Chunk, rollout: Rollout) -> StageLosses:
+    """Adversarial terms of both sides; every discriminator sees generated images once for each side."""
+    generator, discriminator = LossTable(), LossTable()
+    for name, fake, real, weight in stage.discriminator_inputs(chunk, rollout):
+        judge = stage.discriminators[name]
+        of_real, of_copy, of_fake = judge(real), judge(fake.detach()), judge(fake)
+        add_generator_terms(
+            generator,
+            DiscriminatorOutput(name, of_fake, of_real, weight),
+            gan_mode=stage.gan_mode,
+            feature_weight=stage.weights.features,
+        )
+        add_discriminator_terms(discriminator, DiscriminatorOutput(name, of_copy, of_real), gan_mode=stage.gan_mode)
+    return StageLosses(generator, discriminator)
 
 
-def _prepared_whole(
-    stage: SpatialDistillation, prepare: Callable[..., ChunkedClip], clip: Clip, *arguments: Any, **keywords: Any
-) -> ChunkedClip:
-    """The teacher draws all frames of the clip, also those after the last one that is compared."""
-    with patch.object(stage, "_teacher_frames", lambda _: _drawn_with_graph(stage, clip)):
-        return prepare(clip, *arguments, **keywords)
+def draw_with_graph(teacher: FrozenTeacher) -> TeacherRollout:
+    """The teacher draws all frames of the clip, also those after the last one that is compared, with a graph."""
+
+    def draw(clip: Clip, given: Tensor, num_needed: int) -> Tensor:
+        teacher.generator.requires_grad_(True)
+        rollout = unroll(
+            teacher.generator, clip, given, num_frames=teacher.num_frames, first_is_raw=teacher.draws_first
+        )
+        teacher.generator.requires_grad_(False)
+        return rollout.image.detach()
+
+    return draw
 
 
-def _drawn_with_graph(stage: SpatialDistillation, clip: Clip) -> Tensor:
-    stage.teacher.requires_grad_(True)
-    drawn = unroll(
-        stage.teacher, clip, stage._given(clip), num_frames=stage.num_frames, first_is_raw=stage.draws_first
-    ).image
-    stage.teacher.requires_grad_(False)
-    return drawn.detach()
+def make_plain(stage: Stage, teacher: VideoGenerator | None) -> None:
+    """Make a stage compute everything where the published programs do, with the teacher as it was trained."""
+    stage.adversarial, stage.features = judge_separately, SeparateFeatures
+    if isinstance(stage, Vid2Vid) and stage.distillation is not None and teacher is not None:
+        stage.distillation.teacher.generator = teacher
+        stage.distillation.spatial.draw = draw_with_graph(stage.distillation.teacher)
 
 
-def trained_teacher(config: TrainConfig, device: torch.device) -> VideoGenerator:
+def trained_teacher(config: TrainConfig, device: torch.device) -> VideoGenerator | None:
     """The frozen teacher as it was trained, not made faster for drawing."""
     teacher = load_teacher(config)
-    assert teacher is not None
+    if teacher is None:
+        return None
     layout = torch.channels_last if config.run.channels_last else torch.contiguous_format
     return teacher.requires_grad_(False).eval().to(device).to(memory_format=layout)
 
@@ -219,9 +217,7 @@ class Runner:
         self.training, _ = assemble(config)
         self.is_plain = is_plain
         if is_plain:
-            make_plain(self.training.stage)
-            if isinstance(self.training.stage, SpatialDistillation):
-                self.training.stage.teacher = trained_teacher(config, self.training.device)
+            make_plain(self.training.stage, trained_teacher(config, self.training.device))
         self.training.stage.generator.train()
         self.training.stage.discriminators.train()
         self.watches = watch(self.training)
@@ -238,19 +234,16 @@ class Runner:
 
     def step(self) -> tuple[float, list[dict[str, float]]]:
         """Seconds of one step, and the losses of its chunks."""
-        rows, training = _Rows(), self.training
+        losses, training = _Losses(), self.training
         started = self.watches.now()
         with self.watches.part("data"):
-            clips = next_clips(training, self.loader)
+            clips = training.next_clips(self.loader)
         with self.watches.part("backward"):
+            generated = training_step(training, clips, cast(TrainingLog, losses))
             if self.is_plain:
-                with patch.object(Stage, "_add_perceptual_rows", _each_image_alone):
-                    drawn = train_on(training, clips, cast(TrainingLog, rows))
-                draw_picture(*drawn, encoder=training.dataset.encoder)
-            else:
-                train_on(training, clips, cast(TrainingLog, rows))
+                chunk_picture(*generated, encoder=training.dataset.encoder)
         training.step += 1
-        return self.watches.now() - started, rows.chunks
+        return self.watches.now() - started, losses.chunks
 
     def peak(self) -> float:
         """The most bytes that tensors take in one step."""

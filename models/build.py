@@ -1,26 +1,27 @@
-"""How does a config become networks and a training? The only place where names of options meet classes."""
+"""A config becomes networks and a stage of training: the only place where option names meet classes."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from models.checkpoint import Checkpoint, load_weights
-from models.flow.reference import make_flow
-from models.losses.perceptual import PerceptualChoice, make_perceptual
+from models.flow.estimators import make_flow
+from models.flow.reference import FlowEstimator
+from models.losses.perceptual import PerceptualChoice, PerceptualLoss, make_perceptual
+from models.losses.temporal import make_global_loss
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.discriminator import MultiscaleDiscriminator
 from models.networks.generator import CompositeGenerator
-from models.networks.i3d import make_global_loss
 from models.networks.local_enhancer import LocalEnhancer
 from models.networks.single_image import GlobalGenerator
 from models.training.batch_norm import use_batch_statistics
 from models.training.stages.base import LossWeights, Stage
 from models.training.stages.face_region import FaceFinder
 from models.training.stages.first_frame import FirstFrame
-from models.training.stages.skd import SpatialDistillation
-from models.training.stages.teacher import Teacher
+from models.training.stages.skd import FrozenTeacher, SpatialDistillation
 from models.training.stages.tkd import TemporalDistillation
+from models.training.stages.vid2vid import Vid2Vid
 from options.config import DiscriminatorConfig, GeneratorConfig, LossConfig, TrainConfig
 
 IMAGE_CHANNELS = 3
@@ -111,9 +112,9 @@ def build_discriminators(
 def build_loss_weights(
     config: LossConfig, perceptual: PerceptualChoice, *, draws_first: bool, num_scales: int = 1
 ) -> LossWeights:
-    """Weights of the loss rows; some defaults depend on the backbone, or on whether first frames are learned.
+    """Weights of the loss terms; some defaults depend on the backbone, or on whether first frames are learned.
 
-    A flow in pixels doubles with every spatial scale, and its row counts half as much.
+    A flow in pixels doubles with every spatial scale, and its term counts half as much.
     """
     return LossWeights(
         features=config.lambda_feat,
@@ -123,9 +124,6 @@ def build_loss_weights(
         flow_warp=config.lambda_F,
         temporal_warp=config.lambda_T,
         trust_warp=float(draws_first) if config.lambda_W is None else config.lambda_W,
-        kd=config.lambda_kd,
-        kd_local=config.lambda_kd_local,
-        kd_global=config.lambda_kd_global,
         face=config.lambda_face,
     )
 
@@ -145,6 +143,19 @@ def load_generator(checkpoint: Checkpoint) -> VideoGenerator | GlobalGenerator:
     return generator.eval()
 
 
+class StageParts(TypedDict):
+    """What every stage is made of; see ``Stage``."""
+
+    generator: nn.Module
+    discriminators: nn.ModuleDict
+    perceptual: PerceptualLoss | None
+    estimator: FlowEstimator
+    weights: LossWeights
+    gan_mode: str
+    judges_raw: bool
+    find_face: FaceFinder | None
+
+
 def build_stage(
     config: TrainConfig,
     *,
@@ -161,47 +172,63 @@ def build_stage(
         find_face: where the faces are in semantic frames, for ``--add_face_disc``.
 
     Returns:
-        The stage, and what it was made of, in lines for the log and the checkpoint.
+        The stage, and its components, in lines for the log and the checkpoint.
     """
     perceptual = make_perceptual(
         config.loss.perceptual, vgg_weights=config.loss.vgg_weights, vgg_input=config.loss.vgg_input
     )
     estimator = make_flow(config.loss.flow, weights=config.loss.flow_weights)
-    described = [perceptual.description, f"reference flow: {estimator.name}"]
-    parts: dict[str, Any] = {
-        "generator": build_generator(config.generator, semantic_channels=semantic_channels),
-        "discriminators": build_discriminators(
+    components = [perceptual.description, f"reference flow: {estimator.name}"]
+    parts = StageParts(
+        generator=build_generator(config.generator, semantic_channels=semantic_channels),
+        discriminators=build_discriminators(
             config.discriminator,
             semantic_channels=semantic_channels,
             norm=config.generator.norm,
             has_temporal=config.run.stage != "first_frame",
         ),
-        "perceptual": perceptual.loss,
-        "estimator": estimator,
-        "weights": build_loss_weights(
+        perceptual=perceptual.loss,
+        estimator=estimator,
+        weights=build_loss_weights(
             config.loss,
             perceptual,
             draws_first=config.schedule.no_first_img,
             num_scales=config.generator.n_scales_spatial,
         ),
-        "gan_mode": config.discriminator.gan_mode,
-        "judges_raw": config.loss.raw_rows == "all",
-        "find_face": find_face,
-    }
+        gan_mode=config.discriminator.gan_mode,
+        judges_raw=config.loss.raw_rows == "all",
+        find_face=find_face,
+    )
     if config.run.stage == "first_frame":
-        return FirstFrame(**parts), described
-    parts |= {
-        "num_frames": config.generator.n_frames_G,
-        "num_discriminator_frames": config.discriminator.n_frames_D,
-        "given_noise": config.schedule.given_noise,
-        "draws_first": config.schedule.no_first_img,
-        "sparse_windows": config.discriminator.sparse_D,
-    }
-    if config.run.stage == "teacher":
-        return Teacher(**parts), described
-    parts |= {"teacher": teacher, "kd_mask": config.loss.kd_mask}
+        return FirstFrame(**parts), components
+    distillation: SpatialDistillation | TemporalDistillation | None = None
+    if teacher is not None:
+        distillation, lines = build_distillation(config, teacher)
+        components += lines
+    return Vid2Vid(
+        **parts,
+        num_frames=config.generator.n_frames_G,
+        num_discriminator_frames=config.discriminator.n_frames_D,
+        given_noise=config.schedule.given_noise,
+        draws_first=config.schedule.no_first_img,
+        sparse_windows=config.discriminator.sparse_D,
+        distillation=distillation,
+    ), components
+
+
+def build_distillation(
+    config: TrainConfig, teacher: VideoGenerator
+) -> tuple[SpatialDistillation | TemporalDistillation, list[str]]:
+    """What a student learns from its teacher, and lines for the log."""
+    frozen = FrozenTeacher(teacher, num_frames=config.generator.n_frames_G, draws_first=config.schedule.no_first_img)
     if config.run.stage == "skd":
-        return SpatialDistillation(**parts), described
+        return SpatialDistillation(frozen, weight=config.loss.lambda_kd, kd_mask=config.loss.kd_mask), []
     global_loss, description = make_global_loss(config.loss.i3d_weights)
-    described.append(description)
-    return TemporalDistillation(global_loss=global_loss, **parts), described
+    distillation = TemporalDistillation(
+        frozen,
+        local_weight=config.loss.lambda_kd_local,
+        global_weight=config.loss.lambda_kd_global,
+        global_loss=global_loss,
+        kd_mask=config.loss.kd_mask,
+    )
+    return distillation, [description]

@@ -8,12 +8,16 @@ from torch import Tensor
 
 from data.clips import Clip
 from models.build import build_discriminators
-from models.flow.reference import DenseInverseSearch
+from models.flow.dis import DenseInverseSearch
 from models.losses.perceptual import PerceptualLoss
+from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.generator import CompositeGenerator
+from models.training.chunks import Chunk
 from models.training.rollout import Rollout
-from models.training.stages.base import Chunk, LossWeights, Stage
-from models.training.stages.skd import SpatialDistillation
+from models.training.stages.base import LossWeights, Stage
+from models.training.stages.skd import FrozenTeacher, SpatialDistillation
+from models.training.stages.tkd import TemporalDistillation
+from models.training.stages.vid2vid import Vid2Vid
 from options.config import DiscriminatorConfig
 
 CHANNELS = 4
@@ -61,11 +65,18 @@ def chunks(stage: Stage, clip: Clip, num_frames: int) -> list[tuple[Chunk, Rollo
     found = []
     for chunk in chunked_clip.chunks(num_frames, context=stage.context):
         rollout = stage.rollout(chunk)
-        chunked_clip.record(rollout)
+        chunked_clip.record(rollout.generated)
         found.append((chunk, rollout))
     return found
 
 
-def distilling(kind: type[SpatialDistillation], generator: CompositeGenerator, **settings: Any) -> SpatialDistillation:
-    """A student in eval mode, equal to its teacher until someone changes it."""
-    return kind(teacher=copy.deepcopy(generator), **parts(generator.eval(), **settings))
+def distilling(kind: str, generator: CompositeGenerator, *, kd_mask: bool = False, **settings: Any) -> Vid2Vid:
+    """A student of stage ``kind`` in eval mode, equal to its teacher until someone changes it."""
+    teacher = FrozenTeacher(copy.deepcopy(generator), num_frames=3)
+    distillation = (SpatialDistillation if kind == "skd" else TemporalDistillation)(teacher, kd_mask=kd_mask)
+    return Vid2Vid(**parts(generator.eval(), **settings), distillation=distillation)
+
+
+def teacher_of(stage: Vid2Vid) -> VideoGenerator:
+    assert stage.distillation is not None
+    return stage.distillation.teacher.generator

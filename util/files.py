@@ -1,5 +1,6 @@
 """How is a file written so that nobody ever sees half of it?"""
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,20 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def short_hash(path: Path) -> str:
+    """The first 12 hexadecimal digits of a file's SHA-256, for logs."""
+    return file_sha256(path)[:12]
 
 
 @contextmanager

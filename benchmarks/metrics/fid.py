@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.metrics.inception import load_inception
-from benchmarks.metrics.manifest import Backbone, file_sha256
+from benchmarks.metrics.manifest import Backbone
 from benchmarks.metrics.measure import FrameNetwork, FrechetMetric, features_of_frames
 from models.losses.perceptual import EfficientNetLite0, find_efficientnet_lite0
 from util.errors import UserError
+from util.files import file_sha256
 
 LITE0_SIDE = 224
 

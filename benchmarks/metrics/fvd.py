@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.manifest import Backbone, file_sha256
+from benchmarks.metrics.manifest import Backbone
 from benchmarks.metrics.measure import FrechetMetric, written_frame
 from benchmarks.metrics.videos import Video
 from models.networks.i3d import TRAINED_SIDE, load_i3d
 from util.errors import UserError
+from util.files import file_sha256
 
 ClipNetwork = Callable[[Tensor], Tensor]  # [B, T, 3, H, W] in [-1, 1] -> [B, num_features]
 

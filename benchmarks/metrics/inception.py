@@ -21,9 +21,10 @@ from torchvision.models.inception import (
     InceptionE,
 )
 
-from benchmarks.metrics.manifest import Backbone, file_sha256
-from models.losses.perceptual import Frozen
+from benchmarks.metrics.manifest import Backbone
+from models.networks.frozen import Frozen
 from util.errors import UserError
+from util.files import file_sha256
 
 # both names are in use for one file; the digits are the first of its SHA-256
 INCEPTION_FILES = ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth")

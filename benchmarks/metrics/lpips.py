@@ -13,10 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmarks.metrics.manifest import Backbone, file_sha256
+from benchmarks.metrics.manifest import Backbone
 from benchmarks.metrics.measure import MeanOverFrames, over_frames
-from models.losses.perceptual import Frozen
+from models.networks.frozen import Frozen
 from util.errors import UserError
+from util.files import file_sha256
 
 # its own statistics of pictures in [-1, 1]
 SHIFT = (-0.030, -0.088, -0.188)

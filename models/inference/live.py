@@ -35,7 +35,7 @@ from data.sources.video import own_video
 from models.checkpoint import Checkpoint
 from models.inference.pipeline import FirstFrames, Method, make_methods, noted_widths
 from models.inference.threads import in_background
-from models.interpolation.guided import resolve_interpolation
+from models.interpolation.choose import resolve_interpolation
 from options.config import LIVE_PORT, TestConfig
 from util.device import choose_device
 from util.errors import UserError

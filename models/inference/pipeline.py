@@ -16,8 +16,10 @@ from models.checkpoint import Checkpoint
 from models.inference.runtimes.choose import make_runtime, read_runtime
 from models.inference.runtimes.engines import Runtime
 from models.inference.synthesizer import Synthesizer, draw_opening
-from models.interpolation.guided import choose_interpolator
-from models.keyframes.offline import LazyThumbnails, LiveKeyframes, choose_keyframes, thumbnail
+from models.interpolation.choose import choose_interpolator
+from models.keyframes.live import LiveKeyframes
+from models.keyframes.offline import choose_keyframes
+from models.keyframes.thumbnails import LazyThumbnails, thumbnail
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.single_image import GlobalGenerator
 from options.config import DataConfig, TestConfig

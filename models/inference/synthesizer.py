@@ -25,7 +25,8 @@ from models.inference.runtimes.engines import Runtime
 from models.inference.threads import in_background
 from models.interpolation.base import Interpolator, KeyFrame, fill_between
 from models.interpolation.guided import GuidedInterpolator
-from models.keyframes.offline import LiveKeyframes, thumbnail
+from models.keyframes.live import LiveKeyframes
+from models.keyframes.thumbnails import thumbnail
 from models.networks.single_image import GlobalGenerator
 from util.latency import LatencyMeter
 

@@ -1,4 +1,4 @@
-"""How do the semantic frames help between two key-frames? They are known there, so motion need not only be guessed.
+"""Guided motion compensation: the semantic frames between two key-frames are known, so motion is not only guessed.
 
 Flow between two key-frames says where things went, not when: straight motion at constant speed is assumed. The
 semantic frames of the dropped times say where everything is at those times, but only where they have outlines. So three
@@ -19,21 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.flow.reference import make_search
-from models.interpolation.base import (
-    SMALLEST_SIDE,
-    DenseInverseSearch,
-    FlowBothWays,
-    Interpolator,
-    check_neighbours,
-    is_cut,
-    make_interpolator,
-    nearest,
-    straight_flows,
-)
+from models.flow.dis import DenseInverseSearch
+from models.interpolation.base import SMALLEST_SIDE, check_neighbours, nearest
+from models.interpolation.cuts import HoldAcrossCuts, is_cut
+from models.interpolation.motion_compensation import FlowBothWays, MotionCompensation, flow_both_ways, straight_flows
 
-# kinds of data for which guided motion won on true frames; others have not been measured
-GUIDED_KINDS = ("face", "street", "pose")
 # grey levels, and squared ones: below these, differences of guides and of frames are noise
 _NEGLIGIBLE_MISMATCH, _NEGLIGIBLE_DISAGREEMENT = 4.0, 20.0
 # pixels: of the window in which answers are judged, at half resolution; and of the blur that carries a correction away
@@ -57,23 +47,6 @@ class GuidedInterpolator(Protocol):
     ) -> Tensor:
         """See ``Interpolator``; ``guides`` are those of ``first``, of all ``times``, and of ``last``, or none."""
         ...
-
-
-def resolve_interpolation(name: str, *, kind: str) -> str:
-    """What "auto" stands for with that kind of data: "guided" where it won, else "dis"; other names as they are."""
-    if name != "auto":
-        return name
-    return "guided" if kind in GUIDED_KINDS else "dis"
-
-
-def choose_interpolator(name: str, *, kind: str) -> Interpolator:
-    """The interpolator of that name for that kind of data: "auto", "guided", or one of ``make_interpolator``.
-
-    Raises:
-        ValueError: an unknown name.
-    """
-    name = resolve_interpolation(name, kind=kind)
-    return GuidedMotion(kind=kind) if name == "guided" else make_interpolator(name)
 
 
 def guide_picture(semantic: Tensor, *, kind: str) -> np.ndarray:
@@ -111,8 +84,8 @@ class GuidedMotion:
         """Args: the kind of data, as in ``guide_picture``; whether it looks for cuts, where nothing is to be moved."""
         self.kind = kind
         self.holds_cuts = holds_cuts
-        self.image_flows: FlowBothWays = DenseInverseSearch()
-        self.unguided = make_interpolator("dis")
+        self.image_flows: FlowBothWays = flow_both_ways(DenseInverseSearch(patch_stride=5))
+        self.unguided = HoldAcrossCuts(MotionCompensation(self.image_flows))
 
     def guide(self, semantic: Tensor) -> np.ndarray:
         """See ``GuidedInterpolator``."""
@@ -162,10 +135,8 @@ class Flows(NamedTuple):
 
 def guide_flows(start: np.ndarray, guide: np.ndarray, end: np.ndarray) -> Flows:
     """The flows from one guide to those of both key-frames; uint8 [H, W] each, sides of at least 12 pixels."""
-    search = make_search(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, smallest_side=min(guide.shape))
-    search.setPatchStride(4)
-    search.setVariationalRefinementIterations(0)
-    return Flows(search.calc(guide, start, None), search.calc(guide, end, None))
+    search = DenseInverseSearch(patch_stride=4).search
+    return Flows(search(guide, start), search(guide, end))
 
 
 def corrected(flows: Flows, semantic: Flows, guide: np.ndarray) -> Flows:

@@ -1,76 +1,18 @@
-"""Which frames are worth generating? The others are interpolated between them.
-
-Everything here looks only at the *semantic* video: offline it is known in full before the first frame is generated,
-live (``LiveKeyframes``) as far as the look-ahead reaches.
-"""
+"""Choice of key-frames from a semantic video that is known in full."""
 
 import math
-from collections import deque
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from models.keyframes.paths import _LEAST_MAX_GAP, _cheapest_path, _largest_distance, _shortest_path
+from models.keyframes.thumbnails import Thumbnails
 
 METHODS = ("dp", "uniform", "published", "all")
 
-_THUMBNAIL_SIDE = 64
-# added to squared distances before the logarithm: below it, frames count as equal
-_NEGLIGIBLE = 0.5
 # the longest stretch of frames that one dynamic program sees, and the least bound on the gap it may leave
 _STRETCH = 1024
-_LEAST_MAX_GAP = 32
-
-
-class Thumbnails(Protocol):
-    """``thumbnail`` of every frame of a video, by slices [n, D]: a tensor [N, D], or ``LazyThumbnails``."""
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        ...
-
-    def __getitem__(self, frames: slice, /) -> Tensor:
-        """Those of some frames in a row."""
-        ...
-
-
-class LazyThumbnails:
-    """Thumbnails made when they are asked for: the choice of key-frames then needs the same memory for any length."""
-
-    def __init__(self, semantic: Callable[[int], Tensor], *, num_frames: int) -> None:
-        """Args: what gives the semantic frame [C, H, W] of a number, and how many there are."""
-        self._semantic = semantic
-        self._num_frames = num_frames
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        return self._num_frames
-
-    def __getitem__(self, frames: slice, /) -> Tensor:
-        """Those of ``frames``, [n, D]."""
-        numbers = range(*frames.indices(len(self)))
-        first = thumbnail(self._semantic(numbers[0]))
-        rows = first.new_empty(len(numbers), len(first))
-        rows[0] = first
-        for row, number in zip(rows[1:], numbers[1:], strict=True):
-            row.copy_(thumbnail(self._semantic(number)))
-        return rows
-
-
-def thumbnail(semantic: Tensor) -> Tensor:
-    """Shrink a semantic frame so that a whole video of them can be compared in memory.
-
-    Args:
-        semantic: one frame, [C, H, W], in the units that the generator sees ([0, 1], or one-hot).
-
-    Returns:
-        The means over areas of a grid with a longer side of at most 64 cells, flattened to [D], float32.
-    """
-    shrink = min(1.0, _THUMBNAIL_SIDE / max(semantic.shape[1:]))
-    height, width = (max(1, round(side * shrink)) for side in semantic.shape[1:])
-    return F.adaptive_avg_pool2d(semantic.float(), (height, width)).flatten()
 
 
 def choose_keyframes(
@@ -193,83 +135,6 @@ def fewest_keyframes(thumbnails: Thumbnails, *, quality: float, start: int = 0) 
     return chosen
 
 
-def _largest_distance(quality: float, *, num_values: int) -> float:
-    """The squared distance of two thumbnails at which the one predicts the other with just that quality."""
-    return float(num_values * 10 ** (-quality / 10))
-
-
-class LiveKeyframes:
-    """Chooses the key-frames of a stream, of which no more is known than a few frames ahead.
-
-    When ``lookahead`` frames after the newest key-frame are there, the cheapest path through them is sought
-    (``cheapest_keyframes``) with as many steps as the share allows by then, and its first step is taken. No gap is
-    longer than the look-ahead. Over a stream the share is kept: there are at most 3 key-frames more than ``share``
-    times its frames; where the look-ahead is shorter than the mean gap, 1 / share, each gap is as long as the look-
-    ahead. With a quality, the path has as few steps as reach it (``fewest_keyframes``), whatever the share.
-    """
-
-    def __init__(self, *, share: float, lookahead: int, num_given: int = 0, quality: float | None = None) -> None:
-        """Begin a stream.
-
-        Args:
-            share: key-frames per frame that is not given, in (0, 1].
-            lookahead: frames that are waited for after a key-frame, at least 1; with 1 every frame is a key-frame.
-            num_given: how many first frames are there already; all are key-frames. Without any, frame 0 is one.
-            quality: in place of the share, as in ``fewest_keyframes``.
-
-        Raises:
-            ValueError: a share or look-ahead out of range.
-        """
-        if not 0 < share <= 1 or lookahead < 1 or num_given < 0:
-            raise ValueError(
-                f"expected a share in (0, 1], a look-ahead of at least 1 and num_given >= 0, got {share}, {lookahead}, "
-                f"{num_given}"
-            )
-        self.share = share
-        self.lookahead = lookahead
-        self.quality = quality
-        self._num_first = max(num_given, 1)
-        self._num_frames = 0
-        self._num_generated = -num_given
-        self._newest = -1  # the newest key-frame
-        self._window: deque[Tensor] = deque(maxlen=lookahead + 1)  # from the newest key-frame on
-        self._num_given = num_given
-
-    def push(self, frame: Tensor) -> int | None:
-        """Take the ``thumbnail`` [D] of the next frame; give the number of the next key-frame once it is known."""
-        number = self._num_frames
-        self._num_frames += 1
-        self._window.append(frame)
-        if number < self._num_first:
-            return self._take(number)
-        return self._next() if len(self._window) > self.lookahead else None
-
-    def finish(self) -> list[int]:
-        """The remaining key-frames of a stream that has ended; its last frame is among them."""
-        chosen = []
-        while self._newest < self._num_frames - 1:
-            chosen.append(self._next())
-        return chosen
-
-    def _next(self) -> int:
-        last = len(self._window) - 1
-        window = torch.stack(list(self._window))
-        if self.quality is not None:
-            limit = _largest_distance(self.quality, num_values=window.shape[1])
-            return self._take(self._newest + _shortest_path(window, 0, last, limit=limit)[0])
-        due = round(self.share * (self._newest + last + 1 - self._num_given))
-        num_steps = min(max(due - self._num_generated, 1), last)
-        path = _cheapest_path(window, 0, last, num_steps=num_steps)
-        return self._take(self._newest + path[0])
-
-    def _take(self, number: int) -> int:
-        for _ in range(min(number - self._newest, len(self._window) - 1)):
-            self._window.popleft()
-        self._newest = number
-        self._num_generated += 1
-        return number
-
-
 def _changes(thumbnails: Thumbnails) -> Tensor:
     """Sum of absolute differences between each frame and the next, [N - 1]."""
     pairs = [thumbnails[start : start + _LEAST_MAX_GAP + 1] for start in range(0, len(thumbnails) - 1, _LEAST_MAX_GAP)]
@@ -279,106 +144,3 @@ def _changes(thumbnails: Thumbnails) -> Tensor:
 def _uniform_keyframes(length: int, *, num_chosen: int) -> list[int]:
     """``num_chosen`` frames at equal distances after frame 0, frame ``length`` among them."""
     return [(2 * step * length + num_chosen) // (2 * num_chosen) for step in range(1, num_chosen + 1)]  # rounded
-
-
-def _cheapest_path(thumbnails: Thumbnails, first: int, last: int, *, num_steps: int) -> list[int]:
-    """Walk from ``first`` to ``last`` in ``num_steps`` gaps, so that their costs are least; without ``first``."""
-    length = last - first
-    max_gap = min(length, max(_LEAST_MAX_GAP, math.ceil(4 * length / num_steps)))
-    costs = _gap_costs(_banded_gram(thumbnails, first, last, max_gap=max_gap), max_gap=max_gap)
-    walk = _Walk(costs)
-    for _ in range(num_steps):
-        walk.take_a_step()
-    return walk.path()
-
-
-def _shortest_path(thumbnails: Thumbnails, first: int, last: int, *, limit: float) -> list[int]:
-    """Walk in as few gaps as drop no frame with a squared distance above ``limit``; else as ``_cheapest_path``."""
-    max_gap = min(last - first, _LEAST_MAX_GAP)
-    costs = _gap_costs(_banded_gram(thumbnails, first, last, max_gap=max_gap), max_gap=max_gap, limit=limit)
-    walk = _Walk(costs)
-    while not walk.has_arrived():
-        walk.take_a_step()
-    return walk.path()
-
-
-class _Walk:
-    """The cheapest ways from frame 0 to every frame in so many steps, one step after another."""
-
-    def __init__(self, costs: Tensor) -> None:
-        """Args: ``_gap_costs``."""
-        self._costs = costs
-        self._best = torch.full((len(costs),), math.inf, dtype=costs.dtype)
-        self._best[0] = 0
-        self._origins: list[Tensor] = []
-
-    def take_a_step(self) -> None:
-        """Lengthen all ways by one gap."""
-        num_frames, max_gap = self._costs.shape
-        # row j: the best ways to frames j - max_gap .. j - 1 with one step less
-        before = F.pad(self._best, (max_gap, 0), value=math.inf).unfold(0, max_gap, 1)[:-1]
-        self._best, column = (before + self._costs).min(dim=1)
-        self._origins.append(torch.arange(num_frames) - max_gap + column)
-
-    def has_arrived(self) -> bool:
-        """Whether a way of so many steps leads to the last frame."""
-        return math.isfinite(self._best[-1])
-
-    def path(self) -> list[int]:
-        """The frames of the cheapest way to the last one, without frame 0."""
-        path = [len(self._best) - 1]
-        for origin in reversed(self._origins[1:]):
-            path.append(int(origin[path[-1]]))
-        return path[::-1]
-
-
-def _gap_costs(gram: Tensor, *, max_gap: int, limit: float = math.inf) -> Tensor:
-    """Cost [N, max_gap] of dropping all frames between j and an earlier i: row j, column i - j + max_gap.
-
-    Gaps that would begin before frame 0 cost infinity. The squared norms unfold into products of two frames,
-    ``|m - a i - b j|^2 = mm + a a ii + b b jj - 2 a mi - 2 b mj + 2 a b ij``, so one banded Gram matrix serves all.
-
-    Args:
-        gram: ``_banded_gram``, [N, max_gap + 1].
-        max_gap: the longest gap.
-        limit: gaps that drop a frame with a larger squared norm cost infinity.
-    """
-    num_frames = len(gram)
-    j = torch.arange(num_frames)[:, None]
-    costs = torch.full((num_frames, max_gap), math.inf, dtype=gram.dtype)
-    for gap in range(1, min(max_gap, num_frames - 1) + 1):
-        after = torch.arange(1, gap)  # how far j lies after m
-        end = j[gap:]
-        i, m = end - gap, end - after
-        a = after / gap
-        b = 1 - a
-        squares = gram[m, 0] + a * a * gram[i, 0] + b * b * gram[end, 0]
-        products = a * gram[m, gap - after] + b * gram[end, after] - a * b * gram[end, gap]
-        distances = (squares - 2 * products).clamp(min=0)
-        cost = (distances + _NEGLIGIBLE).log().sum(dim=1)
-        costs[gap:, max_gap - gap] = cost.masked_fill((distances > limit).any(dim=1), math.inf)
-    return costs
-
-
-def _banded_gram(thumbnails: Thumbnails, first: int, last: int, *, max_gap: int) -> Tensor:
-    """Scalar products of each frame j with the frames j - d before it: [N, max_gap + 1], column d; junk for d > j.
-
-    Frames are counted from ``first``. ``max_gap`` are read at a time; those and as many before them are held.
-    """
-    num_frames = last - first + 1
-    gram = torch.empty(num_frames, max_gap + 1, dtype=torch.float64)
-    block = thumbnails[first : first + min(max_gap, num_frames)]
-    # the cost does not change when all frames are moved together, and small numbers cancel with smaller errors
-    centre = block.mean(dim=0)
-    held = block.new_zeros(2 * max_gap, block.shape[1])
-    for start in range(0, num_frames, max_gap):
-        stop = min(start + max_gap, num_frames)
-        if start > 0:
-            block = thumbnails[first + start : first + stop]
-        held[:max_gap] = held[max_gap:]
-        rows = torch.sub(block, centre, out=held[max_gap : max_gap + stop - start])
-        # row j - start, column d: frame j - d lies d before j in what is held
-        place = torch.arange(max_gap, max_gap + stop - start, device=held.device)[:, None]
-        earlier = place - torch.arange(max_gap + 1, device=held.device)
-        gram[start:stop] = (rows @ held.T).gather(1, earlier)
-    return gram

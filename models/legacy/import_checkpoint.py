@@ -18,11 +18,11 @@ from data.build import build_encoder
 from models import checkpoint as checkpoints
 from models.build import build_generator
 from models.legacy.restricted_pickle import OldFile, read_old_file
-from models.losses.perceptual import file_hash
 from options.cli import parse
 from options.config import DataConfig, GeneratorConfig, RunConfig, ScheduleConfig, TrainConfig
 from options.values import from_json, option
 from util.errors import OneLineParser, UserError, run_program
+from util.files import short_hash
 
 IMAGE_CHANNELS = 3
 # what a pickled module's own options may tell about its data; a flag goes before them
@@ -235,7 +235,7 @@ def import_generator(
     generator = build_generator(config.generator, semantic_channels=found.semantic_channels)
     weights, num_counters = _complete(scales, generator.state_dict())
     checkpoints.load_weights(generator, weights, where=files[0])
-    origin = [f"imported from {file.name}, sha256 {file_hash(file)}, as {role}" for file in files]
+    origin = [f"imported from {file.name}, sha256 {short_hash(file)}, as {role}" for file in files]
     checkpoints.save(
         out / "latest",
         config=config,

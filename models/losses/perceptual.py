@@ -1,6 +1,5 @@
-"""What does a network that knows pictures see? Frozen backbones for the perceptual loss."""
+"""Perceptual loss: distance of the features of a frozen backbone (VGG19 or EfficientNet-Lite0)."""
 
-import hashlib
 import importlib.util
 import pickle
 from collections.abc import Sequence
@@ -10,8 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.losses.table import weighted_feature_l1
+from models.losses.pixel import l1
+from models.networks.frozen import Frozen
 from util.errors import UserError
+from util.files import short_hash
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,19 +33,6 @@ class ImageNetInput(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Normalise ``image`` [B, 3, H, W]."""
         return ((image + 1) / 2 - self.mean) / self.std
-
-
-class Frozen(nn.Module):
-    """A backbone that never trains: no gradients to its weights, always in eval mode."""
-
-    def freeze(self) -> None:
-        """Call at the end of ``__init__``."""
-        self.requires_grad_(False)
-        super().train(False)
-
-    def train(self, mode: bool = True) -> "Frozen":
-        """Stay in eval mode, whatever the training around it does."""
-        return self
 
 
 class VGG19(Frozen):
@@ -129,6 +117,50 @@ class PerceptualLoss(nn.Module):
         return weighted_feature_l1(features, target, self.layer_weights, relative=self.relative)
 
 
+def weighted_feature_l1(
+    first: Sequence[Tensor], second: Sequence[Tensor], weights: Sequence[float], *, relative: bool
+) -> Tensor:
+    """Weighted L1 between two lists of features; gradients reach only ``first``.
+
+    Args:
+        first, second: features of the same layers, each [B, C, H, W].
+        weights: one a layer.
+        relative: divide each layer's distance by the mean size of ``second``'s features, so that layers compare.
+    """
+    total = first[0].new_zeros((), dtype=torch.float32)
+    for one, other, weight in zip(first, second, weights, strict=True):
+        other = other.detach()
+        distance = l1(one, other)
+        if relative:
+            distance = distance / other.abs().mean().clamp_min(1e-6)
+        total = total + distance * weight
+    return total
+
+
+class FrameFeatures:
+    """The backbone's features of the frames of one chunk; each frame passes through the backbone once."""
+
+    def __init__(self, perceptual: PerceptualLoss, *, generated: list[Tensor], real: Tensor) -> None:
+        """Args: the loss, images to judge [N, 3, H, W] each (the final ones first), and the real ones [N, 3, H, W]."""
+        self.perceptual = perceptual
+        self.generated = generated
+        self.real = real
+        self._final: list[Tensor] | None = None
+
+    def distance_to_real(self) -> Tensor:
+        """Sum over the judged images of their distance to the real ones; a scalar."""
+        images = self.generated
+        # one pass for all changes nothing, since the backbone is frozen; means become sums over the images
+        features = list(self.perceptual.backbone(torch.cat(images)))
+        wanted = [one.repeat(len(images), 1, 1, 1) for one in self.perceptual.features(self.real)]
+        self._final = [one[: len(images[0])] for one in features]
+        return self.perceptual.between(features, wanted) * len(images)
+
+    def of_final(self) -> list[Tensor]:
+        """Features of the final images."""
+        return list(self.perceptual.backbone(self.generated[0])) if self._final is None else self._final
+
+
 @dataclass(frozen=True)
 class PerceptualChoice:
     """What ``--perceptual`` came to: the loss (None for none), its usual weight, and a line for the log."""
@@ -136,15 +168,6 @@ class PerceptualChoice:
     loss: PerceptualLoss | None
     weight: float
     description: str
-
-
-def file_hash(path: Path) -> str:
-    """The first 12 hexadecimal digits of a file's SHA-256."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:12]
 
 
 def find_vgg19(path: str | None) -> Path | None:
@@ -204,7 +227,7 @@ def make_perceptual(kind: str, *, vgg_weights: str | None = None, vgg_input: str
         network = _load_vgg19(vgg, normalise=vgg_input == "imagenet")
         loss = PerceptualLoss(network, layer_weights=(1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), relative=False)
         seen = "" if vgg_input == "imagenet" else ", input not normalised, as published"
-        return PerceptualChoice(loss, 10.0, f"perceptual loss: VGG19, {vgg.name}, sha256 {file_hash(vgg)}{seen}")
+        return PerceptualChoice(loss, 10.0, f"perceptual loss: VGG19, {vgg.name}, sha256 {short_hash(vgg)}{seen}")
     if kind == "vgg19":
         raise UserError(
             f"--perceptual vgg19: torch's cache has no {VGG19_FILE} (548 MB, torchvision publishes it): give its path "
@@ -214,7 +237,7 @@ def make_perceptual(kind: str, *, vgg_weights: str | None = None, vgg_input: str
     if lite is not None:
         loss = PerceptualLoss(EfficientNetLite0(lite), layer_weights=(1.0,) * 5, relative=True)
         return PerceptualChoice(
-            loss, 2.0, f"perceptual loss: EfficientNet-Lite0, {lite.name}, sha256 {file_hash(lite)}"
+            loss, 2.0, f"perceptual loss: EfficientNet-Lite0, {lite.name}, sha256 {short_hash(lite)}"
         )
     if kind == "efficientnet_lite0":
         raise UserError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.flow.warp import warp
 
-FLOW_SCALE = 20  # the published div_flow: the networks speak of flow in units of 20 pixels
+DIV_FLOW = 20  # the published div_flow: the networks speak of flow in units of 20 pixels
 MULTIPLE = 64  # the sides that six halvings can take
 
 
@@ -240,14 +240,14 @@ class FlowNet2(nn.Module):
         first, second = first - mean, second - mean
         pair = torch.cat((first, second), dim=1)
 
-        large = self.flownetc(pair) * FLOW_SCALE
+        large = self.flownetc(pair) * DIV_FLOW
         for corrector in (self.flownets_1, self.flownets_2):
             large = F.interpolate(large, scale_factor=4, mode="bilinear", align_corners=False)
             guessed = warp(second, large)
-            evidence = (pair, guessed, large / FLOW_SCALE, channel_norm(first - guessed))
-            large = corrector(torch.cat(evidence, dim=1)) * FLOW_SCALE
+            evidence = (pair, guessed, large / DIV_FLOW, channel_norm(first - guessed))
+            large = corrector(torch.cat(evidence, dim=1)) * DIV_FLOW
         # no slip: where the others speak of 20 pixels, this branch speaks of twentieths of one
-        small = self.flownets_d(pair) / FLOW_SCALE
+        small = self.flownets_d(pair) / DIV_FLOW
 
         flows = [F.interpolate(flow, scale_factor=4, mode="nearest") for flow in (small, large)]
         lengths = [channel_norm(flow) for flow in flows]

@@ -1,4 +1,4 @@
-"""What does a network that knows actions see in a video? I3D, frozen, for the global temporal loss and for FVD."""
+"""I3D, a frozen network for videos: features for the global temporal loss and for FVD."""
 
 import pickle
 from pathlib import Path
@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.losses.perceptual import Frozen, file_hash
-from models.losses.table import l1
+from models.networks.frozen import Frozen
 from util.errors import UserError
 
 FEATURES = 1024
@@ -143,10 +142,6 @@ class I3D(Frozen):
             features = self.get_submodule(name)(features)
         return features.float().mean(dim=(2, 3, 4))
 
-    def classify(self, features: Tensor) -> Tensor:
-        """How much each of 400 actions is like pooled ``features`` [B, 1024], before any softmax: [B, 400]."""
-        return self.logits(features[..., None, None, None]).flatten(1)
-
 
 def load_i3d(path: str | Path, *, flag: str = "--i3d_weights") -> I3D:
     """I3D with published weights.
@@ -173,32 +168,3 @@ def load_i3d(path: str | Path, *, flag: str = "--i3d_weights") -> I3D:
             f"{flag} {path}: expected I3D's RGB Kinetics weights (rgb_imagenet.pt), found: {reason}"
         ) from None
     return network
-
-
-class GlobalTemporalLoss(nn.Module):
-    """L1 distance of the features of two key-frame sequences (paper, section 3.4); gradients reach the first alone."""
-
-    def __init__(self, backbone: I3D) -> None:
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Distance of [B, T, 3, H, W] to [B, T, 3, H, W], both in [-1, 1], T >= 2; a scalar."""
-        with torch.no_grad():
-            wanted = self.backbone(teacher)
-        return l1(self.backbone(student), wanted)
-
-
-def make_global_loss(weights: str | None) -> tuple[GlobalTemporalLoss | None, str]:
-    """The global temporal loss of ``--i3d_weights``, and a line for the log.
-
-    Returns:
-        (the loss, or None for the stand-in that needs no weights, its description).
-
-    Raises:
-        UserError: when the weights cannot be read.
-    """
-    if weights is None:
-        return None, "global temporal loss: multi-scale temporal differences, no weights needed (the paper: I3D)"
-    loss = GlobalTemporalLoss(load_i3d(weights))
-    return loss, f"global temporal loss: I3D features, {Path(weights).name}, sha256 {file_hash(Path(weights))}"

@@ -1,4 +1,4 @@
-"""How is a run put together, fresh or taken up where it was saved?"""
+"""A run is put together, fresh or taken up where it was saved."""
 
 import dataclasses
 import shlex
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from data.build import build_clips
 from models import checkpoint as checkpoints
@@ -31,7 +30,6 @@ from models.training.divergence import Guard
 from models.training.run import Training
 from models.training.schedule import Schedule
 from models.training.stages.base import Stage
-from models.training.stages.tkd import TemporalDistillation
 from options.config import ScheduleConfig, TrainConfig
 from util.device import choose_device
 from util.distributed import SINGLE_PROCESS, DistributedContext
@@ -125,7 +123,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
     dataset = build_clips(config.data, config.schedule, root=Path(config.run.dataroot), seed=config.run.seed)
     widths = dataset.usual_widths()
     teacher = load_teacher(config)
-    stage, described = build_stage(
+    stage, components = build_stage(
         config,
         semantic_channels=dataset.encoder.num_channels,
         teacher=None if teacher is None else prepare_for_inference(teacher, device),
@@ -144,7 +142,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
         metadata={
             "semantic_channels": dataset.encoder.num_channels,
             "subject_widths": widths,
-            "components": described,
+            "components": components,
             "command": shlex.join([*python_command(processes), *sys.argv]),
             "clips_per_step": per_step,
         },
@@ -160,7 +158,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
     check_sizes(training)
     lines = [
         f"device: {device}" + (f", {processes.size} processes" if processes.size > 1 else ""),
-        *described,
+        *components,
         *tell_clip_lengths(training),
     ]
     lines += begin(training)
@@ -169,18 +167,12 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
 
 def place(stage: Stage, config: TrainConfig, device: torch.device) -> None:
     """Bring the networks of a stage to the device, in the layout and the form that the config asks for."""
-    for module in (
-        stage.generator,
-        stage.discriminators,
-        stage.perceptual,
-        stage.estimator,
-        getattr(stage, "teacher", None),
-    ):
-        if isinstance(module, nn.Module):
-            module.to(device)
-            module.to(memory_format=torch.channels_last if config.run.channels_last else torch.contiguous_format)
-    if isinstance(stage, TemporalDistillation) and stage.global_loss is not None:
-        stage.global_loss.to(device)  # its tensors have a dimension too many for channels_last
+    for module in (stage.generator, stage.discriminators, *stage.frozen):
+        module.to(device)
+        # a network of videos has tensors with a dimension too many for channels_last
+        is_flat = all(one.ndim < 5 for one in module.parameters())
+        wants_last = config.run.channels_last and is_flat
+        module.to(memory_format=torch.channels_last if wants_last else torch.contiguous_format)
     if config.run.sync_bn:
         stage.generator, stage.discriminators = (
             synchronised(stage.generator, device),
@@ -226,15 +218,15 @@ def resume(training: Training) -> str:
     Raises:
         UserError: when the save is another run's.
     """
-    latest, described = training.folder / "latest", training.metadata["components"]
+    latest, components = training.folder / "latest", training.metadata["components"]
     if training.processes.is_writer:
         checkpoints.recover(latest)
     training.processes.wait()
     saved = checkpoints.load(latest, flag="--resume")
     check_unchanged(training.config, saved.config, where=saved.folder)
     check_batches(saved, training.metadata["clips_per_step"])
-    if saved.metadata["components"] != described:
-        before, now = (", ".join(metadata) for metadata in (saved.metadata["components"], described))
+    if saved.metadata["components"] != components:
+        before, now = (", ".join(metadata) for metadata in (saved.metadata["components"], components))
         raise UserError(f"{saved.folder}: this run was started with {before}; found {now}")
     training.restore(saved)
     return f"resumed from {saved.folder} at step {training.step}"

@@ -1,4 +1,4 @@
-"""How much memory will a training need, and what can be left out? Asked before anything is trained (``--plan``).
+"""The memory that a training will need, and what can be left out (``--plan``).
 
 The step that needs most is run on pretended tensors: shapes and life times are real, numbers and memory are not.
 """
@@ -66,10 +66,10 @@ class Estimate:
         return self.trained + self.frozen + self.gradients + self.optimizers + self.chunk
 
 
-class _StillMotion:
+class _ZeroFlow:
     """Reference flow that costs nothing: dense inverse search looks at pixels, and pretended tensors have none."""
 
-    name = "still"
+    name = "zero"
 
     def __call__(self, target: Tensor, source: Tensor) -> Tensor:
         return target.new_zeros(target.shape[0], 2, *target.shape[-2:])
@@ -111,7 +111,7 @@ def _stage(config: TrainConfig, scene: Scene) -> Stage:
     teacher = _teacher(config, semantic_channels=scene.semantic_channels)
     stage, _ = build_stage(config, semantic_channels=scene.semantic_channels, teacher=teacher)
     if not isinstance(stage.estimator, nn.Module):
-        stage.estimator = _StillMotion()
+        stage.estimator = _ZeroFlow()
     return stage
 
 
@@ -126,7 +126,7 @@ def _blank_clip(config: TrainConfig, scene: Scene, num_frames: int) -> Clip:
     )
 
 
-def _learn_hardest_chunk(config: TrainConfig, scene: Scene, stage: Stage) -> None:
+def _hardest_chunk(config: TrainConfig, scene: Scene, stage: Stage) -> None:
     """The last chunk of the last step: most frames, the longest past, every discriminator has something to judge."""
     schedule = build_schedule(config.schedule, num_sequences=scene.num_sequences, clips_per_step=1)
     step = schedule.num_steps - 1
@@ -136,17 +136,14 @@ def _learn_hardest_chunk(config: TrainConfig, scene: Scene, stage: Stage) -> Non
     with torch.autocast("cpu", dtype=dtype, enabled=config.run.amp != "off"):
         chunked_clip = stage.prepare(_blank_clip(config, scene, num_frames), torch.Generator())
         length, per_chunk = chunked_clip.clip.image.shape[1], schedule.frames_per_step_at(step)
-        done = max(chunked_clip.drawn.shape[1], length - per_chunk)
-        chunked_clip.drawn = torch.cat(
-            [chunked_clip.drawn, chunked_clip.clip.image[:, chunked_clip.drawn.shape[1] : done]], dim=1
-        )
+        known = chunked_clip.known
+        done = max(known.shape[1], length - per_chunk)
+        chunked_clip.known = torch.cat([known, chunked_clip.clip.image[:, known.shape[1] : done]], dim=1)
         chunk = next(chunked_clip.chunks(per_chunk, context=stage.context))
         rollout = stage.rollout(chunk, backpropagate=schedule.frames_backpropagate_at(step))
-        rows = stage.generator_losses(chunk, rollout)
-    rows.total().backward()
-    with torch.autocast("cpu", dtype=dtype, enabled=config.run.amp != "off"):
-        discriminator_outputs = stage.discriminator_losses(chunk, rollout)
-    discriminator_outputs.total().backward(inputs=list(stage.discriminators.parameters()))
+        generator, discriminator = stage.losses(chunk, rollout)
+    generator.total().backward()
+    discriminator.total().backward(inputs=list(stage.discriminators.parameters()))
 
 
 def estimate(config: TrainConfig, scene: Scene) -> Estimate:
@@ -156,14 +153,8 @@ def estimate(config: TrainConfig, scene: Scene) -> Estimate:
         stage.generator.train()
         stage.discriminators.train()
         with AllocationCounter() as counter:
-            _learn_hardest_chunk(config, scene, stage)
+            _hardest_chunk(config, scene, stage)
         trained: list[nn.Module] = [stage.generator, stage.discriminators]
-        others = (
-            stage.perceptual,
-            stage.estimator,
-            getattr(stage, "teacher", None),
-            getattr(stage, "global_loss", None),
-        )
         gradients = sum(
             one.grad.numel() * one.grad.element_size()
             for part in trained
@@ -172,7 +163,7 @@ def estimate(config: TrainConfig, scene: Scene) -> Estimate:
         )
         return Estimate(
             trained=_bytes(trained),
-            frozen=_bytes([part for part in others if isinstance(part, nn.Module)]),
+            frozen=_bytes(stage.frozen),
             gradients=gradients,
             optimizers=2 * gradients,
             chunk=max(0, counter.peak - gradients),

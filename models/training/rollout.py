@@ -1,4 +1,4 @@
-"""What does a generator draw when it is fed its own frames? The autoregressive unroll."""
+"""The autoregressive rollout: a generator draws each frame from its own earlier frames."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ def unroll(
         given: those frames, [B, K, 3, H, W] in [-1, 1], K at least ``num_frames - 1``.
         num_frames: ``--n_frames_G``.
         backpropagate: generated frames that a gradient crosses before it is cut; None never cuts.
-        fed: what the generator sees in place of ``given`` (noise against drift), same shape.
+        conditioning: what the generator sees in place of ``given`` (noise against drift), same shape.
         first_is_raw: the first generated frame warps nothing, since what came before it is not an image.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is a run of training? What it trains, how far it has come, how it is saved, and what its loop asks of it."""
+"""A run of training: what it trains, how far it has come, how it is saved, and what its loop asks of it."""
 
 import math
 from collections.abc import Iterator
@@ -15,10 +15,11 @@ from data.clips import Clip, ClipRequest, PackedClip, RequestSampler, VideoClips
 from models import checkpoint as checkpoints
 from models.networks.coarse_to_fine import CoarseToFine
 from models.training.batch_norm import recompute_batch_norm
+from models.training.chunks import ChunkedClip
 from models.training.distributed import DistributedLoss
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
 from models.training.schedule import Schedule
-from models.training.stages.base import ChunkedClip, Stage
+from models.training.stages.base import Stage
 from options.config import TrainConfig
 from util.distributed import DistributedContext
 from util.errors import UserError
@@ -70,6 +71,10 @@ class Training:
         count = self.config.schedule.accumulate
         return range(self.processes.rank * count, (self.processes.rank + 1) * count)
 
+    def next_clips(self, loader: Iterator[Clip]) -> list[Clip]:
+        """The clips of a step, of this process."""
+        return [self.ready(next_clip(loader)) for _ in self.batches]
+
     def prepare(self, clip: Clip, batch: int) -> ChunkedClip:
         """Set out on a clip of this step; what is random in it follows from the seed, the step and ``batch`` alone."""
         random = torch.Generator().manual_seed(self.config.run.seed * 1_000_003 + self.step)
@@ -84,8 +89,8 @@ class Training:
     def no_sync(self, wanted: bool) -> Iterator[None]:
         """In the block no gradients are averaged over the processes, if ``wanted``: more are to be added first."""
         with ExitStack() as stack:
-            for learner in self.distributed_losses.values():
-                stack.enter_context(learner.alone(wanted))
+            for one in self.distributed_losses.values():
+                stack.enter_context(one.no_sync(wanted))
             yield
 
     @property
@@ -106,11 +111,11 @@ class Training:
         self.metadata["best"] = {"metric": metric, "value": value, "step": self.step}
         return True
 
-    def update(self, rows: dict[str, Tensor]) -> None:
+    def update(self, losses: dict[str, Tensor]) -> None:
         """One step of every optimizer down the gradients that are there, or none at all.
 
         Args:
-            rows: the losses behind the gradients, by name.
+            losses: the losses behind the gradients, by name.
 
         Raises:
             Collapse: when a loss or a gradient is not finite; no weight was touched.
@@ -121,7 +126,7 @@ class Training:
             parameters = [one for group in optimizer.param_groups for one in group["params"]]
             norms[name] = gradient_norm(parameters, limit=self.config.schedule.clip_grad)
         # half precision overflows now and then: the scaler skips that step and halves its scale
-        check_finite(rows, {} if self.scaler.is_enabled() else norms, processes=self.processes)
+        check_finite(losses, {} if self.scaler.is_enabled() else norms, processes=self.processes)
         for optimizer in self.optimizers.values():
             self.scaler.step(optimizer)
         self.scaler.update()
@@ -224,9 +229,9 @@ def recalibrate(training: Training) -> None:
         for request in requests:
             with training.autocast():
                 chunked_clip = stage.prepare(training.ready(training.dataset[request]), random)
-                chunked_clip.conditioning = chunked_clip.drawn  # noise against drift is for training alone
+                chunked_clip.conditioning = chunked_clip.known  # noise against drift is for training alone
                 for chunk in chunked_clip.chunks(training.schedule.frames_per_step_at(step), context=stage.context):
-                    chunked_clip.record(stage.rollout(chunk))
+                    chunked_clip.record(stage.rollout(chunk).generated)
     training.processes.average_buffers([stage.generator])
 
 

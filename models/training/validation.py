@@ -10,8 +10,9 @@ from torch import Tensor
 from data.build import build_sequences
 from data.sequences import VideoSequence
 from models.inference.synthesizer import Synthesizer, draw_opening
-from models.interpolation.base import make_interpolator
-from models.keyframes.offline import choose_keyframes, thumbnail
+from models.interpolation.choose import make_interpolator
+from models.keyframes.offline import choose_keyframes
+from models.keyframes.thumbnails import thumbnail
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.single_image import GlobalGenerator
 from models.training.run import Training

@@ -18,7 +18,7 @@ from benchmarks.metrics.pose_error import (
     make_keypoint_error,
     make_pose_drawing_error,
 )
-from models.flow.reference import make_flow
+from models.flow.estimators import make_flow
 from tests.benchmarks.metric_videos import SIDE, moving_scene, pair_of
 from util.errors import UserError
 

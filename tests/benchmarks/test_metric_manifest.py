@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.bootstrap import bootstrap_interval
-from benchmarks.metrics.manifest import Backbone, Manifest, Result, comparable, differences, file_sha256, table_warnings
+from benchmarks.metrics.manifest import Backbone, Manifest, Result, comparable, differences, table_warnings
 from benchmarks.metrics.measure import MeanOverFrames, Rules, over_frames
 from benchmarks.metrics.table import as_text, read_results, write_results
 from tests.benchmarks.metric_videos import moving_scene, noisy, pair_of
 from util.errors import UserError
+from util.files import file_sha256
 from util.image_quality import psnr
 
 MANIFEST = Manifest("fid", 1, 26, ("talk[2:28]",), ("64x64",), "as written", 0, Backbone("net", "a.pth", "00" * 32))

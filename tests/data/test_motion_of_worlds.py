@@ -16,9 +16,10 @@ from data.samples.worlds.city import City
 from data.samples.worlds.puppet import Puppet
 from models.flow.reference import confidence
 from models.flow.warp import warp
-from models.interpolation.base import make_interpolator, straight_flows
+from models.interpolation.choose import make_interpolator
+from models.interpolation.motion_compensation import straight_flows
 from models.training.rollout import Rollout
-from models.training.stages.teacher import Teacher
+from models.training.stages.vid2vid import Vid2Vid
 from tests.tiny_stages import CHANNELS, parts
 
 pytestmark = pytest.mark.slow
@@ -84,14 +85,14 @@ def motion_losses(exact: World, *, flow: Tensor, image: Tensor) -> dict[str, flo
         index=torch.arange(NUM_FRAMES)[None],
         names=["world"],
     )
-    stage = Teacher(**parts(estimator=exact.estimator))
+    stage = Vid2Vid(**parts(estimator=exact.estimator))
     chunk = next(stage.prepare(clip, torch.Generator().manual_seed(0)).chunks(NUM_FRAMES, context=stage.context))
     drawn, num_given = image[None], chunk.num_given
     rollout = Rollout(
         image=drawn, raw=drawn[:, num_given:], flow=flow[None, num_given:],
         weight=torch.ones_like(flow[None, num_given:, :1]), index=clip.index, num_given=num_given,
     )  # fmt: skip
-    table = stage.generator_losses(chunk, rollout).detached()
+    table = stage.losses(chunk, rollout).generator.detached()
     return {name: float(table[name]) for name in ("F_Flow", "F_Warp", "G_Warp")}
 
 

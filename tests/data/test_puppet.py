@@ -12,7 +12,7 @@ from data.kinds.pose import pose_files
 from data.samples.pose import POSE_SPLIT, write_pose_sample
 from data.samples.street import read_motion
 from data.samples.worlds.puppet import HEIGHT, WIDTH, Moment, Puppet
-from models.flow.reference import DenseInverseSearch
+from models.flow.dis import DenseInverseSearch
 from models.flow.warp import warp
 from util.errors import UserError
 

@@ -14,7 +14,8 @@ from data.clips import ClipRequest, collate_clips
 from data.kinds.label_sets import CITYSCAPES_19, CITYSCAPES_35, read_label_set, settled
 from data.kinds.street import StreetEncoder, instance_edges
 from data.storage.picture_files import write_picture
-from models.keyframes.offline import choose_keyframes, thumbnail
+from models.keyframes.offline import choose_keyframes
+from models.keyframes.thumbnails import thumbnail
 from options.config import DataConfig, ScheduleConfig
 from tests.golden import load_golden
 from tests.tiny_street import CAR, COLOURS, ROAD, SKY, tiny_labels, write_tiny_street

@@ -11,7 +11,7 @@ from data.layout import VIDEO_METADATA
 from data.samples.street import KINDS, STREET_SPLIT, read_motion, write_street_sample
 from data.samples.worlds.city import BUILDING, ROAD, SIDEWALK, SKY, VEGETATION, City, Frame
 from data.samples.worlds.city_render import Camera, Surface, Texture, motion, rasterise
-from models.flow.reference import DenseInverseSearch
+from models.flow.dis import DenseInverseSearch
 from models.flow.warp import warp
 from util.errors import UserError
 

@@ -7,14 +7,14 @@ import torch
 
 from models.build import blank_inputs, build_generator, build_loss_weights
 from models.inference.synthesizer import Synthesizer
-from models.interpolation.base import make_interpolator
+from models.interpolation.choose import make_interpolator
 from models.losses.perceptual import PerceptualChoice
 from models.networks.blocks import halve
 from models.networks.coarse_to_fine import CoarseToFine
 from models.networks.generator import CompositeGenerator
 from models.networks.local_enhancer import LocalEnhancer
 from models.training.rollout import unroll
-from models.training.stages.teacher import Teacher
+from models.training.stages.vid2vid import Vid2Vid
 from options.config import DataConfig, DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
 from tests.tiny_stages import CHANNELS, chunks, make_clip, parts
 from util.count_macs import count_macs
@@ -94,8 +94,8 @@ def test_fixed_scales_neither_learn_nor_drift_until_they_are_freed() -> None:
 
 def test_a_stage_trains_it_and_the_engine_runs_it() -> None:
     generator, clip = make_scales(), make_clip(6)
-    stage = Teacher(**parts(generator))
-    rows = stage.generator_losses(*chunks(stage, clip, 4)[0])
+    stage = Vid2Vid(**parts(generator))
+    rows = stage.losses(*chunks(stage, clip, 4)[0]).generator
     assert torch.isfinite(rows.total())
     engine = Synthesizer(generator, num_frames=3, interpolator=make_interpolator("nearest"), device=torch.device("cpu"))
     frames = list(

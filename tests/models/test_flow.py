@@ -9,16 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models.flow.reference import (
-    DenseInverseSearch,
-    FlowNet2Estimator,
-    FlowNetwork,
-    RaftEstimator,
-    confidence,
-    load_published,
-    make_flow,
-    raft_file,
-)
+from models.flow.dis import DenseInverseSearch
+from models.flow.estimators import FlowNet2Estimator, FlowNetwork, RaftEstimator, load_published, make_flow, raft_file
+from models.flow.reference import confidence
 from models.flow.warp import warp
 from options.config import LossConfig
 from util.errors import UserError

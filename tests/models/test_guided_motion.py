@@ -9,17 +9,9 @@ import torch
 from torch import Tensor
 
 from models.inference.synthesizer import Synthesizer
-from models.interpolation.base import KeyFrame, fill_between, make_interpolator
-from models.interpolation.guided import (
-    GUIDED_KINDS,
-    Flows,
-    GuidedMotion,
-    choose_interpolator,
-    corrected,
-    guide_flows,
-    guide_picture,
-    resolve_interpolation,
-)
+from models.interpolation.base import KeyFrame, fill_between
+from models.interpolation.choose import GUIDED_KINDS, choose_interpolator, make_interpolator, resolve_interpolation
+from models.interpolation.guided import Flows, GuidedMotion, corrected, guide_flows, guide_picture
 from tests.golden import randn
 
 SIZE = (64, 96)

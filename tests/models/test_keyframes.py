@@ -9,16 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from models.keyframes.live import LiveKeyframes
 from models.keyframes.offline import (
     METHODS,
-    LazyThumbnails,
-    LiveKeyframes,
     cheapest_keyframes,
     choose_keyframes,
     fewest_keyframes,
     published_keyframes,
-    thumbnail,
 )
+from models.keyframes.thumbnails import LazyThumbnails, thumbnail
 from tests.golden import load_golden, randn
 
 

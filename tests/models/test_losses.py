@@ -2,15 +2,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.losses.table import (
-    LossTable,
-    adversarial,
-    feature_matching,
-    masked_l1,
-    multiscale_adversarial,
-    pyramid_l1,
-    temporal_difference_distance,
-)
+from models.losses.adversarial import adversarial, feature_matching, multiscale_adversarial
+from models.losses.pixel import masked_l1, pyramid_l1
+from models.losses.table import LossTable
+from models.losses.temporal import temporal_difference_distance
 from tests.golden import load_golden
 
 

@@ -1,6 +1,5 @@
-"""What the students learn from their teacher: every kd_* row, where it counts and where its gradient goes."""
+"""Distillation: every kd_* term, where it counts and where its gradient goes."""
 
-import copy
 import dataclasses
 
 import pytest
@@ -9,17 +8,16 @@ from torch import Tensor
 
 from data.clips import Clip
 from models.losses.perceptual import PerceptualLoss
-from models.training.stages.skd import SpatialDistillation
-from models.training.stages.tkd import TemporalDistillation
-from tests.tiny_stages import chunks, distilling, make_clip, make_generator, parts
+from models.training.stages.vid2vid import Vid2Vid
+from tests.tiny_stages import chunks, distilling, make_clip, make_generator, teacher_of
 
-KINDS: list[type[SpatialDistillation]] = [SpatialDistillation, TemporalDistillation]
+KINDS = {"skd": ("kd", 1.0), "tkd": ("kd_local", 2.0)}  # beginnings of the terms' names, and their weights
 
 
-def kd_rows(stage: SpatialDistillation, clip: Clip) -> dict[str, float]:
-    """The kd_* rows of the first chunk."""
-    rows = stage.generator_losses(*chunks(stage, clip, 8)[0]).rows
-    return {name: value.item() for name, (value, _) in rows.items() if name.startswith("kd_")}
+def kd_terms(stage: Vid2Vid, clip: Clip) -> dict[str, float]:
+    """The kd_* terms of the first chunk."""
+    terms = stage.losses(*chunks(stage, clip, 8)[0]).generator.terms
+    return {name: value.item() for name, (value, _) in terms.items() if name.startswith("kd_")}
 
 
 def clip_of_equals(num_frames: int, *, batch: int) -> Clip:
@@ -32,57 +30,57 @@ def clip_of_equals(num_frames: int, *, batch: int) -> Clip:
 
 @pytest.mark.parametrize("kd_mask", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_student_equal_to_its_teacher_has_no_row_above_zero(kind: type[SpatialDistillation], kd_mask: bool) -> None:
+def test_a_student_equal_to_its_teacher_has_no_row_above_zero(kind: str, kd_mask: bool) -> None:
     # a frame in between changes what follows: both draw the same only where a frame does not depend on the past
     generator = make_generator(has_flow=False)
     torch.nn.init.zeros_(generator.get_parameter("model_down_img.1.weight"))
     stage = distilling(kind, generator, kd_mask=kd_mask)
-    rows = kd_rows(stage, clip_of_equals(10, batch=2))
-    assert set(rows) == ({"kd_pixel", "kd_perceptual"} if kind is SpatialDistillation else
+    terms = kd_terms(stage, clip_of_equals(10, batch=2))
+    assert set(terms) == ({"kd_pixel", "kd_perceptual"} if kind == "skd" else
                          {"kd_local_pixel", "kd_local_perceptual", "kd_global"})  # fmt: skip
-    assert all(value == pytest.approx(0, abs=1e-6) for value in rows.values()), rows
+    assert all(value == pytest.approx(0, abs=1e-6) for value in terms.values()), terms
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_shifted_student_has_the_shift_as_its_rows(kind: type[SpatialDistillation]) -> None:
+def test_a_shifted_student_has_the_shift_as_its_terms(kind: str) -> None:
     stage = distilling(kind, make_generator())
     chunk, rollout = chunks(stage, make_clip(10), 8)[0]
     assert chunk.target is not None
     shifted = dataclasses.replace(rollout, image=torch.cat([chunk.given, chunk.target + 0.25], dim=1))
-    rows = stage.generator_losses(chunk, shifted).rows
-    name, weight = stage.distillation
+    terms = stage.losses(chunk, shifted).generator.terms
+    name, weight = KINDS[kind]
     for row in (f"{name}_pixel", f"{name}_perceptual"):
-        assert rows[row][0].item() == pytest.approx(0.25, rel=1e-4)
-        assert rows[row][1] == weight
-    if kind is TemporalDistillation:
+        assert terms[row][0].item() == pytest.approx(0.25, rel=1e-4)
+        assert terms[row][1] == weight
+    if kind == "tkd":
         # only the step from the given frame to the first drawn one changes by the shift, at each of the scales
-        assert rows["kd_global"][0].item() == pytest.approx(0.25 / chunk.target.shape[1], rel=1e-3)
+        assert terms["kd_global"][0].item() == pytest.approx(0.25 / chunk.target.shape[1], rel=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_item_of_a_batch_matters(kind: type[SpatialDistillation]) -> None:
+def test_every_item_of_a_batch_matters(kind: str) -> None:
     stage, clip = distilling(kind, make_generator()), make_clip(10, batch=2)
-    stage.teacher.get_parameter("model_final_img.1.weight").mul_(3)
-    before = kd_rows(stage, clip)
+    teacher_of(stage).get_parameter("model_final_img.1.weight").mul_(3)
+    before = kd_terms(stage, clip)
     clip.image[1] = 0
-    after = kd_rows(stage, clip)
+    after = kd_terms(stage, clip)
     assert all(before[name] != pytest.approx(after[name], rel=1e-6) for name in before), (before, after)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_row_has_a_gradient_to_the_student_and_none_to_the_teacher(kind: type[SpatialDistillation]) -> None:
+def test_every_row_has_a_gradient_to_the_student_and_none_to_the_teacher(kind: str) -> None:
     stage = distilling(kind, make_generator())
-    stage.teacher.get_parameter("model_final_img.1.weight").mul_(3)
+    teacher_of(stage).get_parameter("model_final_img.1.weight").mul_(3)
     chunk, rollout = chunks(stage, make_clip(10), 8)[0]
     assert chunk.target is not None and not chunk.target.requires_grad
-    table = stage.generator_losses(chunk, rollout)
+    table = stage.losses(chunk, rollout).generator
     weight = stage.generator.get_parameter("model_final_img.1.weight")
-    for name, (value, _) in table.rows.items():
+    for name, (value, _) in table.terms.items():
         if name.startswith("kd_"):
             (gradient,) = torch.autograd.grad(value, weight, retain_graph=True)
             assert gradient.abs().sum() > 0, name
     table.total().backward()
-    assert all(parameter.grad is None for parameter in stage.teacher.parameters())
+    assert all(parameter.grad is None for parameter in teacher_of(stage).parameters())
 
 
 def half_still_clip(num_frames: int) -> Clip:
@@ -102,19 +100,19 @@ class Still:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_mask_leaves_what_the_flow_cannot_explain_to_the_student(kind: type[SpatialDistillation]) -> None:
+def test_a_mask_leaves_what_the_flow_cannot_explain_to_the_student(kind: str) -> None:
     clip = half_still_clip(10)
     plain, masked = (distilling(kind, make_generator(), kd_mask=mask, estimator=Still()) for mask in (False, True))
-    name, _ = plain.distillation
+    name, _ = KINDS[kind]
     for stage, share in ((plain, 1.0), (masked, 0.5)):
         chunk, rollout = chunks(stage, clip, 8)[0]
         assert chunk.target is not None
         shifted = dataclasses.replace(rollout, image=torch.cat([chunk.given, chunk.target + 0.25], dim=1))
         shifted.image.requires_grad_()
-        rows = stage.generator_losses(chunk, shifted).rows
+        terms = stage.losses(chunk, shifted).generator.terms
         for row in (f"{name}_pixel", f"{name}_perceptual"):
-            assert rows[row][0].item() == pytest.approx(0.25 * share, rel=0.02)
-            (gradient,) = torch.autograd.grad(rows[row][0], shifted.image, retain_graph=True)
+            assert terms[row][0].item() == pytest.approx(0.25 * share, rel=0.02)
+            (gradient,) = torch.autograd.grad(terms[row][0], shifted.image, retain_graph=True)
             assert bool(gradient[..., 17:].abs().sum() > 1e-2 * gradient.abs().sum()) is (stage is plain)
 
 
@@ -134,16 +132,16 @@ def test_the_backbone_sees_every_image_once() -> None:
     backbone = CountingColours()
     generator = make_generator()
     perceptual = PerceptualLoss(backbone, layer_weights=(1.0,), relative=False)
-    stage = SpatialDistillation(teacher=copy.deepcopy(generator), **parts(generator, perceptual=perceptual))
+    stage = distilling("skd", generator, perceptual=perceptual)
     chunk, rollout = chunks(stage, make_clip(6), 4)[0]
-    stage.generator_losses(chunk, rollout)
+    stage.losses(chunk, rollout).generator
     assert backbone.seen == 4 * len(("final", "raw", "real", "teacher's"))
 
 
 def test_the_teacher_draws_nothing_after_the_last_key_frame() -> None:
-    stage, clip = distilling(TemporalDistillation, make_generator()), make_clip(10)
+    stage, clip = distilling("tkd", make_generator()), make_clip(10)
     seen: list[int] = []
-    stage.teacher.register_forward_hook(lambda *_: seen.append(1))
+    teacher_of(stage).register_forward_hook(lambda *_: seen.append(1))
     for seed in range(8):
         seen.clear()
         chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(seed))

@@ -11,8 +11,7 @@ from data.clips import Clip
 from models.build import build_discriminators
 from models.training.stages.base import LossWeights
 from models.training.stages.face_region import FaceRegion
-from models.training.stages.skd import SpatialDistillation
-from models.training.stages.teacher import Teacher
+from models.training.stages.vid2vid import Vid2Vid
 from options.config import DiscriminatorConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, distilling, make_clip, make_generator, parts
 
@@ -25,7 +24,7 @@ def with_foreground(clip: Clip) -> Clip:
 
 
 def test_the_foreground_branch_learns_from_its_own_pixels_alone() -> None:
-    stage = Teacher(**parts(make_generator(has_foreground=True)))
+    stage = Vid2Vid(**parts(make_generator(has_foreground=True)))
     _, rollout = chunks(stage, with_foreground(make_clip(3)), 1)[0]
     branch = [parameter for name, parameter in stage.generator.named_parameters() if name.startswith("indv_")]
     for rows, expected in ((slice(SIDE // 2), False), (slice(SIDE // 2, SIDE), True)):
@@ -35,23 +34,23 @@ def test_the_foreground_branch_learns_from_its_own_pixels_alone() -> None:
 
 def test_a_foreground_adds_no_rows_and_a_student_can_have_one() -> None:
     clip = with_foreground(make_clip(5))
-    plain, drawn = Teacher(**parts()), Teacher(**parts(make_generator(has_foreground=True)))
-    without, within = (stage.generator_losses(*chunks(stage, clip, 3)[0]).rows for stage in (plain, drawn))
+    plain, drawn = Vid2Vid(**parts()), Vid2Vid(**parts(make_generator(has_foreground=True)))
+    without, within = (stage.losses(*chunks(stage, clip, 3)[0]).generator.terms for stage in (plain, drawn))
     assert set(without) == set(within)
-    student = distilling(SpatialDistillation, make_generator(has_foreground=True))
-    rows = student.generator_losses(*chunks(student, clip, 3)[0]).rows
+    student = distilling("skd", make_generator(has_foreground=True))
+    rows = student.losses(*chunks(student, clip, 3)[0]).generator.terms
     assert rows["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 4])
 def test_sparse_windows_end_on_the_grid_of_their_scale(num_frames: int) -> None:
-    stage, clip = Teacher(**parts(sparse_windows=True)), make_clip(14)
+    stage, clip = Vid2Vid(**parts(sparse_windows=True)), make_clip(14)
     # every frame is painted with its number, so that a window tells which frames it shows
     clip.image[:] = torch.arange(14.0).view(1, 14, 1, 1, 1)
     ends: dict[int, list[int]] = {1: [], 3: []}
     for chunk, rollout in chunks(stage, clip, num_frames):
         for distance, found in ends.items():
-            windows = stage._windows(chunk, rollout, distance)
+            windows = stage.temporal_inputs(chunk, rollout, distance)
             if windows is not None:
                 shown = windows[1][:, [0, 3, 6], 0, 0]
                 assert torch.all(shown.diff(dim=1) == distance)
@@ -63,8 +62,8 @@ def test_sparse_windows_end_on_the_grid_of_their_scale(num_frames: int) -> None:
 
 def test_sparse_windows_leave_the_fastest_discriminator_as_it_is() -> None:
     clip = make_clip(9)
-    dense, sparse = (Teacher(**parts(sparse_windows=sparse)) for sparse in (False, True))
-    first, second = (stage.discriminator_losses(*chunks(stage, clip, 7)[0]).rows for stage in (dense, sparse))
+    dense, sparse = (Vid2Vid(**parts(sparse_windows=sparse)) for sparse in (False, True))
+    first, second = (stage.losses(*chunks(stage, clip, 7)[0]).discriminator.terms for stage in (dense, sparse))
     assert first["D_T0_real"][0].item() == second["D_T0_real"][0].item()
 
 
@@ -75,22 +74,22 @@ def test_any_number_of_temporal_scales_is_judged() -> None:
         norm="batch",
         has_temporal=True,
     )
-    stage = Teacher(**parts(discriminators=discriminators, num_discriminator_frames=2))
-    rows = stage.generator_losses(*chunks(stage, make_clip(8), 6)[0]).rows
+    stage = Vid2Vid(**parts(discriminators=discriminators, num_discriminator_frames=2))
+    rows = stage.losses(*chunks(stage, make_clip(8), 6)[0]).generator.terms
     assert {"G_T0_GAN", "G_T1_GAN", "G_T2_GAN"} <= set(rows)
 
 
 def test_adversarial_modes_give_other_losses_and_other_gradients() -> None:
     found = {}
     for mode in ("ls", "hinge", "original"):
-        stage = Teacher(**parts(gan_mode=mode))
+        stage = Vid2Vid(**parts(gan_mode=mode))
         chunk, rollout = chunks(stage, make_clip(5), 3)[0]
-        generator, discriminators = stage.generator_losses(chunk, rollout), stage.discriminator_losses(chunk, rollout)
+        generator, discriminators = stage.losses(chunk, rollout).generator, stage.losses(chunk, rollout).discriminator
         weight = stage.generator.get_parameter("model_final_img.1.weight")
-        (gradient,) = torch.autograd.grad(generator.rows["G_GAN"][0], weight)
+        (gradient,) = torch.autograd.grad(generator.terms["G_GAN"][0], weight)
         found[mode] = (
-            generator.rows["G_GAN"][0].item(),
-            discriminators.rows["D_fake"][0].item(),
+            generator.terms["G_GAN"][0].item(),
+            discriminators.terms["D_fake"][0].item(),
             gradient.norm().item(),
         )
     for first, second in (("ls", "hinge"), ("ls", "original"), ("hinge", "original")):
@@ -122,22 +121,22 @@ def test_a_face_region_is_centred_on_all_of_the_face() -> None:
     assert (region.top.item(), region.left.item()) == (12 - 4, 15 - 4)
 
 
-def with_face_discriminator(**settings: Any) -> Teacher:
+def with_face_discriminator(**settings: Any) -> Vid2Vid:
     discriminators = build_discriminators(
         DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=0, add_face_disc=True),
         semantic_channels=CHANNELS,
         norm="batch",
         has_temporal=True,
     )
-    return Teacher(**parts(discriminators=discriminators, **settings))
+    return Vid2Vid(**parts(discriminators=discriminators, **settings))
 
 
 def test_the_face_discriminator_judges_the_face_alone_with_the_published_weight() -> None:
     stage = with_face_discriminator(find_face=lambda semantic: spot(*[(20, 6)] * len(semantic)))
     chunk, rollout = chunks(stage, make_clip(5), 3)[0]
     rows, discriminator_outputs = (
-        stage.generator_losses(chunk, rollout).rows,
-        stage.discriminator_losses(chunk, rollout).rows,
+        stage.losses(chunk, rollout).generator.terms,
+        stage.losses(chunk, rollout).discriminator.terms,
     )
     assert (rows["G_f_GAN"][1], rows["G_f_GAN_Feat"][1]) == (2.0, 20.0)
     assert {"D_f_real", "D_f_fake"} <= set(discriminator_outputs)
@@ -149,12 +148,12 @@ def test_the_face_discriminator_judges_the_face_alone_with_the_published_weight(
 def test_frames_without_a_face_are_left_out() -> None:
     faces: list[tuple[int, int] | None] = [(8, 8), None, (9, 9)]
     stage = with_face_discriminator(find_face=lambda semantic: spot(*faces))
-    found = stage._faces(*chunks(stage, make_clip(5), 3)[0])
+    found = stage.face_inputs(*chunks(stage, make_clip(5), 3)[0])
     assert found is not None and len(found[0]) == 2
     stage = with_face_discriminator(find_face=lambda semantic: spot(*[None] * len(semantic)))
     chunk, rollout = chunks(stage, make_clip(5), 3)[0]
-    assert "G_f_GAN" not in stage.generator_losses(chunk, rollout).rows
-    assert "D_f_real" not in stage.discriminator_losses(chunk, rollout).rows
+    assert "G_f_GAN" not in stage.losses(chunk, rollout).generator.terms
+    assert "D_f_real" not in stage.losses(chunk, rollout).discriminator.terms
 
 
 def test_a_face_discriminator_without_faces_to_find_is_refused() -> None:
@@ -162,7 +161,7 @@ def test_a_face_discriminator_without_faces_to_find_is_refused() -> None:
         with_face_discriminator()
     stage = with_face_discriminator(find_face=lambda semantic: None)
     with pytest.raises(ValueError, match="tell where faces are"):
-        stage.generator_losses(*chunks(stage, make_clip(5), 3)[0])
+        stage.losses(*chunks(stage, make_clip(5), 3)[0]).generator
 
 
 class Counting:
@@ -179,12 +178,12 @@ class Counting:
 
 
 def test_the_flow_of_a_pair_of_real_frames_is_estimated_once_an_chunked_clip() -> None:
-    stage = Teacher(**parts(estimator=Counting(), weights=LossWeights()))
+    stage = Vid2Vid(**parts(estimator=Counting(), weights=LossWeights()))
     chunked_clip = stage.prepare(make_clip(10), torch.Generator().manual_seed(0))
     for chunk in chunked_clip.chunks(1, context=stage.context):
         rollout = stage.rollout(chunk)
-        stage.generator_losses(chunk, rollout)
-        stage.discriminator_losses(chunk, rollout)
-        chunked_clip.record(rollout)
+        stage.losses(chunk, rollout).generator
+        stage.losses(chunk, rollout).discriminator
+        chunked_clip.record(rollout.generated)
     neighbours, three_apart = 9, 7
     assert stage.estimator.asked == neighbours + three_apart  # type: ignore[attr-defined]

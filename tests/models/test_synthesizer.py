@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from models.inference.synthesizer import Synthesizer, draw_opening
-from models.interpolation.base import make_interpolator
-from models.keyframes.offline import LiveKeyframes, thumbnail
+from models.interpolation.choose import make_interpolator
+from models.keyframes.live import LiveKeyframes
+from models.keyframes.thumbnails import thumbnail
 from models.networks.generator import CompositeGenerator
 from models.networks.single_image import GlobalGenerator
 from models.training.rollout import unroll
@@ -164,8 +165,9 @@ PEAK = """
 import itertools, resource, sys
 import torch
 from models.networks.generator import CompositeGenerator
-from models.interpolation.base import make_interpolator
-from models.keyframes.offline import LazyThumbnails, choose_keyframes
+from models.interpolation.choose import make_interpolator
+from models.keyframes.thumbnails import LazyThumbnails
+from models.keyframes.offline import choose_keyframes
 from models.inference.synthesizer import Synthesizer
 
 torch.set_num_threads(1)

@@ -1,10 +1,11 @@
-"""How does a single-image generator learn to draw a first frame? Every frame on its own, only images are judged."""
+"""Training of a single-image generator for first frames: every frame on its own, only images are judged."""
 
 import torch
 
 from data.clips import Clip
+from models.training.chunks import Chunk, ChunkedClip
 from models.training.rollout import Rollout
-from models.training.stages.base import Chunk, ChunkedClip, Stage
+from models.training.stages.base import Stage
 
 
 class FirstFrame(Stage):
@@ -16,12 +17,12 @@ class FirstFrame(Stage):
         return 0
 
     def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
-        """All frames are drawn, none is given."""
+        """All frames are generated, none is given."""
         nothing = clip.image[:, :0]
-        return ChunkedClip(clip=clip, drawn=nothing, conditioning=nothing, target=None, estimator=self.estimator)
+        return ChunkedClip(clip=clip, known=nothing, conditioning=nothing, target=None, estimator=self.estimator)
 
     def rollout(self, chunk: Chunk, *, backpropagate: int | None = None) -> Rollout:
-        """Draw each frame from its own semantic frame."""
+        """Generate each frame from its own semantic frame."""
         batch, frames = chunk.clip.semantic.shape[:2]
         image = self.generator(chunk.clip.semantic.flatten(0, 1)).unflatten(0, (batch, frames))
         return Rollout(image=image, raw=image, flow=None, weight=None, index=chunk.clip.index, num_given=0)

@@ -1,74 +1,86 @@
-"""How does the spatially low-demand student learn? As the teacher did, and from the teacher's frames."""
+"""Spatial knowledge distillation: the student learns from the frozen teacher's frames (paper, section 3.3)."""
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from data.clips import Clip
-from models.losses.perceptual import PerceptualLoss
-from models.losses.table import LossTable, l1
+from models.losses.distillation import SPATIAL_TERMS, FrameDistillation
+from models.losses.perceptual import FrameFeatures
+from models.losses.table import LossTable
 from models.networks.coarse_to_fine import VideoGenerator
+from models.training.chunks import Chunk
 from models.training.rollout import Rollout, unroll
-from models.training.stages.base import Chunk, ChunkedClip
-from models.training.stages.teacher import Teacher
+
+TeacherRollout = Callable[[Clip, Tensor, int], Tensor]
+"""(clip, given frames, number of frames that are needed) -> the teacher's frames of at least so many times."""
 
 
-class SpatialDistillation(Teacher):
-    """The teacher's training plus its frozen frames as targets (paper, section 3.3)."""
+class FrozenTeacher:
+    """A trained generator that shows a student what to generate; it never trains."""
 
-    def __init__(self, *, teacher: VideoGenerator, kd_mask: bool = False, **parts: Any) -> None:
-        """Put the training together.
+    def __init__(self, generator: VideoGenerator, *, num_frames: int, draws_first: bool = False) -> None:
+        """Args: the generator, how many semantic frames it sees, and whether its first frames come from nothing."""
+        self.generator = generator.requires_grad_(False).eval()
+        self.num_frames = num_frames
+        self.draws_first = draws_first
+
+    def __call__(self, clip: Clip, given: Tensor, num_needed: int) -> Tensor:
+        """The first ``num_needed`` frames of ``clip``, from the clean given ones, [B, num_needed, 3, H, W]."""
+        with torch.no_grad():
+            return unroll(
+                self.generator,
+                clip.at(slice(num_needed)),
+                given,
+                num_frames=self.num_frames,
+                first_is_raw=self.draws_first,
+            ).image
+
+
+class SpatialDistillation:
+    """The frozen teacher's frames of the same clip as targets: ``kd_pixel`` and ``kd_perceptual``."""
+
+    def __init__(self, teacher: FrozenTeacher, *, weight: float = 1.0, kd_mask: bool = False) -> None:
+        """Hold a teacher.
 
         Args:
-            teacher: the trained generator; it is frozen here, in eval mode.
+            teacher: the frozen generator.
+            weight: of both terms.
             kd_mask: learn from the teacher's frames only where the reference flow of the real frames is confident.
                 The paper has no mask; a published program took one from a *picture* of the flow.
-            **parts: what ``Teacher`` takes.
         """
-        super().__init__(**parts)
-        self.teacher = teacher.requires_grad_(False).eval()
+        self.teacher = teacher
+        self.draw: TeacherRollout = teacher
+        self.frames = FrameDistillation(SPATIAL_TERMS, weight=weight)
         self.kd_mask = kd_mask
 
     @property
-    def distillation(self) -> tuple[str, float]:
-        """What the rows that compare frames are called, and their weight."""
-        return "kd", self.weights.kd
+    def spatial(self) -> "SpatialDistillation":
+        """What compares frames: this."""
+        return self
 
-    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
-        """All frames roll; the teacher's frames of the whole clip are the targets."""
-        return self._chunked_clip(clip, random, first_item=first_item, target=self._teacher_frames(clip))
+    @property
+    def frozen(self) -> list[nn.Module]:
+        """The teacher."""
+        return [self.teacher.generator]
 
-    def _teacher_frames(self, clip: Clip) -> Tensor:
-        """What the teacher makes of the clip, from the clean given frames, [B, T, 3, H, W]."""
-        with torch.no_grad():
-            return unroll(
-                self.teacher, clip, self._given(clip), num_frames=self.num_frames, first_is_raw=self.draws_first
-            ).image
+    def prepare(self, clip: Clip, given: Tensor, random: torch.Generator) -> tuple[Clip, Tensor]:
+        """The frames that roll, and the teacher's frames of their times, [B, T, 3, H, W]."""
+        return clip, self.draw(clip, given, clip.image.shape[1])
 
-    def _add_generator_rows(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
-        super()._add_generator_rows(table, chunk, rollout)
-        name, weight = self.distillation
-        table.add(f"{name}_pixel", l1(*self._compared(chunk, rollout.generated.flatten(0, 1))), weight=weight)
+    def add_perceptual_term(self, table: LossTable, chunk: Chunk, rollout: Rollout, features: FrameFeatures) -> None:
+        """Add the perceptual distance to the teacher's frames."""
+        student, target, mask = self._compared(chunk, rollout)
+        self.frames.add_perceptual(table, features, student, target, mask=mask)
 
-    def _add_perceptual_rows(
-        self, table: LossTable, perceptual: PerceptualLoss, chunk: Chunk, judged: list[Tensor]
-    ) -> list[Tensor] | None:
-        features = super()._add_perceptual_rows(table, perceptual, chunk, judged)
-        name, weight = self.distillation
-        if weight == 0:
-            return features
-        student, target = self._compared(chunk, judged[0])
-        if features is None or self.kd_mask:
-            features = list(perceptual.backbone(student))
-        table.add(f"{name}_perceptual", perceptual.between(features, perceptual.features(target)), weight=weight)
-        return features
+    def add_terms(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
+        """Add the pixel distance to the teacher's frames."""
+        student, target, mask = self._compared(chunk, rollout)
+        self.frames.add_pixel(table, student, target, mask=mask)
 
-    def _compared(self, chunk: Chunk, student: Tensor) -> tuple[Tensor, Tensor]:
-        """The student's frames [B * T, 3, H, W] and the teacher's of the same absolute times."""
+    def _compared(self, chunk: Chunk, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The student's frames [B * T, 3, H, W], the teacher's of the same times, and where they are compared."""
         assert chunk.target is not None
-        target = chunk.target.flatten(0, 1)
-        if self.kd_mask:
-            _, trusted = self._reference(chunk)
-            student = torch.where(trusted > 0, student, target.to(student.dtype))
-        return student, target
+        mask = chunk.reference()[1] if self.kd_mask else None
+        return rollout.generated.flatten(0, 1), chunk.target.flatten(0, 1), mask

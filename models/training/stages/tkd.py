@@ -1,46 +1,68 @@
-"""How does the part-time student learn? It draws key-frames; the teacher draws all frames."""
-
-from typing import Any
+"""Temporal knowledge distillation: the part-time student generates key-frames, the teacher all frames (section 3.4)."""
 
 import torch
+from torch import Tensor, nn
 
 from data.clips import Clip
-from models.losses.table import LossTable, temporal_difference_distance
-from models.networks.i3d import GlobalTemporalLoss
+from models.losses.distillation import GLOBAL_TERM, LOCAL_TERMS, FrameDistillation
+from models.losses.perceptual import FrameFeatures
+from models.losses.table import LossTable
+from models.losses.temporal import GlobalTemporalLoss, temporal_difference_distance
+from models.training.chunks import Chunk
 from models.training.rollout import Rollout
-from models.training.stages.base import Chunk, ChunkedClip
-from models.training.stages.skd import SpatialDistillation
+from models.training.stages.skd import FrozenTeacher, SpatialDistillation
 
 
-class TemporalDistillation(SpatialDistillation):
-    """Key-frames at a random gap, compared with the teacher at equal absolute times (paper, section 3.4)."""
+class TemporalDistillation:
+    """Key-frames at a random gap, compared with the teacher's at equal absolute times.
 
-    def __init__(self, *, global_loss: GlobalTemporalLoss | None = None, **parts: Any) -> None:
-        """Put the training together.
+    The local terms are those of spatial distillation on other frames, with other names and another weight.
+    """
+
+    def __init__(
+        self,
+        teacher: FrozenTeacher,
+        *,
+        local_weight: float = 2.0,
+        global_weight: float = 15.0,
+        global_loss: GlobalTemporalLoss | None = None,
+        kd_mask: bool = False,
+    ) -> None:
+        """Hold a teacher.
 
         Args:
+            teacher: the frozen generator.
+            local_weight: of ``kd_local_pixel`` and ``kd_local_perceptual``.
+            global_weight: of ``kd_global``.
             global_loss: distance of whole key-frame sequences; without, multi-scale temporal differences stand in.
-            **parts: what ``SpatialDistillation`` takes.
+            kd_mask: see ``SpatialDistillation``.
         """
-        super().__init__(**parts)
+        self.spatial = SpatialDistillation(teacher, kd_mask=kd_mask)
+        self.spatial.frames = FrameDistillation(LOCAL_TERMS, weight=local_weight)
+        self.global_weight = global_weight
         self.global_loss = global_loss
 
     @property
-    def distillation(self) -> tuple[str, float]:
-        """The local rows take the place of the spatial ones: same distance, other frames and weight."""
-        return "kd_local", self.weights.kd_local
+    def teacher(self) -> FrozenTeacher:
+        """The frozen generator."""
+        return self.spatial.teacher
 
-    def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
+    @property
+    def frozen(self) -> list[nn.Module]:
+        """The teacher, and the network of the global loss."""
+        return self.spatial.frozen + ([] if self.global_loss is None else [self.global_loss])
+
+    def prepare(self, clip: Clip, given: Tensor, random: torch.Generator) -> tuple[Clip, Tensor]:
         """Only frames ``gap`` apart roll, after given ones that lie side by side as at the start of a test video.
 
         Flow and discriminators see key-frame to key-frame motion.
         """
-        total, num_given = clip.image.shape[1], self.num_frames - 1
+        total, num_given = clip.image.shape[1], given.shape[1]
         gap = self._draw_gap(total, random)
         positions = [*range(num_given), *range(num_given - 1 + gap, total, gap)]
         # what comes after the last key-frame is nobody's target
-        target = self._teacher_frames(clip.at(slice(positions[-1] + 1)))[:, positions]
-        return self._chunked_clip(clip.at(positions), random, first_item=first_item, target=target)
+        target = self.spatial.draw(clip, given, positions[-1] + 1)
+        return clip.at(positions), target[:, positions]
 
     def _draw_gap(self, total: int, random: torch.Generator) -> int:
         """A gap from 2 to ``total - num_frames``, so that at least ``num_frames`` key-frames are left.
@@ -48,18 +70,23 @@ class TemporalDistillation(SpatialDistillation):
         Raises:
             ValueError: when the clip is too short for any.
         """
-        largest = total - self.num_frames
+        num_frames = self.teacher.num_frames
+        largest = total - num_frames
         if largest < 2:
-            raise ValueError(f"expected a clip of at least {self.num_frames + 2} frames, got {total}")
+            raise ValueError(f"expected a clip of at least {num_frames + 2} frames, got {total}")
         return int(torch.randint(2, largest + 1, (), generator=random))
 
-    def _add_generator_rows(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
-        super()._add_generator_rows(table, chunk, rollout)
-        assert chunk.target is not None
+    def add_perceptual_term(self, table: LossTable, chunk: Chunk, rollout: Rollout, features: FrameFeatures) -> None:
+        """Add the local perceptual distance."""
+        self.spatial.add_perceptual_term(table, chunk, rollout, features)
+
+    def add_terms(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
+        """Add the local pixel distance and the global distance."""
+        self.spatial.add_terms(table, chunk, rollout)
         # each sequence begins with its own frame before, so that even a single key-frame has a change to compare
-        assert chunk.target_before is not None
+        assert chunk.target is not None and chunk.target_before is not None
         student = torch.cat([chunk.given[:, -1:], rollout.generated], dim=1)
         teacher = torch.cat([chunk.target_before, chunk.target], dim=1)
         distance = temporal_difference_distance if self.global_loss is None else self.global_loss
-        if self.weights.kd_global > 0:
-            table.add("kd_global", distance(student, teacher), weight=self.weights.kd_global)
+        if self.global_weight > 0:
+            table.add(GLOBAL_TERM, distance(student, teacher), weight=self.global_weight)

@@ -8,12 +8,14 @@ from torch import Tensor, nn
 
 from data.clips import Clip
 from models.build import build_discriminators
+from models.flow.reference import ReferenceFlows
 from models.flow.warp import warp
+from models.losses.adversarial import DiscriminatorInput, add_discriminator_terms, add_generator_terms, discriminate
 from models.losses.table import LossTable
+from models.training.chunks import Chunk, ChunkedClip
 from models.training.rollout import Rollout
-from models.training.stages.base import Chunk, ChunkedClip, LossWeights, RealMotion
-from models.training.stages.discrimination import DiscriminatorInput, ask
-from models.training.stages.teacher import Teacher
+from models.training.stages.base import LossWeights
+from models.training.stages.vid2vid import Vid2Vid
 from options.config import DiscriminatorConfig
 from tests.golden import fill_state, load_golden
 
@@ -47,7 +49,7 @@ def make_chunk(arrays: dict[str, Tensor]) -> tuple[Chunk, Rollout]:
         names=["a", "b"],
     )
     given = get["fake_B_prev"].unsqueeze(1)
-    motion = RealMotion(Known(get["flow_ref"]), clip.image)
+    motion = ReferenceFlows(Known(get["flow_ref"]), clip.image)
     motion._known[1, 0] = (get["flow_ref"], get["conf_ref"])
     chunk = Chunk(clip, given, given, None, None, motion, first_is_raw=False, num_blank=0)
     rollout = Rollout(
@@ -61,8 +63,8 @@ def make_chunk(arrays: dict[str, Tensor]) -> tuple[Chunk, Rollout]:
     return chunk, rollout
 
 
-def make_stage(discriminators: nn.ModuleDict) -> Teacher:
-    return Teacher(
+def make_stage(discriminators: nn.ModuleDict) -> Vid2Vid:
+    return Vid2Vid(
         generator=nn.Identity(),
         discriminators=discriminators,
         perceptual=None,
@@ -85,18 +87,18 @@ def test_image_and_motion_rows_are_the_published_ones(
 ) -> None:
     # the published program warps with align_corners=False on a grid made for True
     monkeypatch.setattr(
-        "models.training.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False)
+        "models.training.stages.vid2vid.warp", lambda image, flow: warp(image, flow, align_corners=False)
     )
     stage = make_stage(make_discriminator("image", "netD"))
     chunk, rollout = make_chunk(arrays)
-    generator, discriminators = stage.generator_losses(chunk, rollout), stage.discriminator_losses(chunk, rollout)
+    generator, discriminators = stage.losses(chunk, rollout).generator, stage.losses(chunk, rollout).discriminator
     weighted = generator.detached()
     for row, published in {"G_GAN": "G_GAN", "G_GAN_Feat": "G_GAN_Feat", "G_Warp": "G_Warp"}.items():
         assert weighted[row].item() == pytest.approx(arrays[f"losses_mean/{published}"].item(), rel=1e-4), row
     for row in ("F_Flow", "F_Warp"):
         assert weighted[row].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
     for row in ("D_real", "D_fake"):
-        assert discriminators.rows[row][0].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
+        assert discriminators.terms[row][0].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
     assert discriminators.total().item() == pytest.approx(arrays["get_losses/loss_D"].item(), rel=1e-4)
 
 
@@ -104,7 +106,7 @@ def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
     arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "models.training.stages.teacher.warp", lambda image, flow: warp(image, flow, align_corners=False)
+        "models.training.stages.vid2vid.warp", lambda image, flow: warp(image, flow, align_corners=False)
     )
     stage = make_stage(make_discriminator("image", "netD"))
     chunk, rollout = make_chunk(arrays)
@@ -112,7 +114,7 @@ def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
     leaves = {"fake_B": rollout.image, "fake_B_raw": rollout.raw, "flow": rollout.flow}
     for leaf in leaves.values():
         leaf.requires_grad_()
-    total = stage.generator_losses(chunk, rollout).total()
+    total = stage.losses(chunk, rollout).generator.total()
     gradients = torch.autograd.grad(total, list(leaves.values()))
     for name, gradient in zip(leaves, gradients, strict=True):
         expected = arrays[f"grad_loss_G/{name}"]
@@ -124,7 +126,7 @@ def test_a_single_judged_image_has_the_published_discriminator_outputs(arrays: d
     stage = make_stage(make_discriminator("image", "netD"))
     chunk, rollout = make_chunk(arrays)
     single = dataclasses.replace(rollout, flow=None, weight=None)
-    rows = stage.discriminator_losses(chunk, single).rows | stage.generator_losses(chunk, single).rows
+    rows = stage.losses(chunk, single).discriminator.terms | stage.losses(chunk, single).generator.terms
     for number, name in enumerate(("D_real", "D_fake", "G_GAN", "G_GAN_Feat")):
         value, weight = rows[name]
         weight = 1.0 if name.startswith("D") else weight
@@ -136,20 +138,19 @@ def test_a_single_judged_image_has_the_published_discriminator_outputs(arrays: d
 def test_temporal_rows_are_the_published_ones(arrays: dict[str, Tensor], scale: int) -> None:
     discriminators = make_discriminator(f"temporal_{scale}", f"netD_T{scale}")
     name = f"temporal_{scale}"
-    stage = make_stage(discriminators)
     flows = (arrays["tensors_T/flow_ref"] / 20).flatten(1, 2) if "tensors_T/flow_ref" in arrays else None
     assert flows is not None
     fake, real = (torch.cat([arrays[f"tensors_T/{kind}_B"].flatten(1, 2), flows], dim=1) for kind in ("fake", "real"))
     table = LossTable()
-    [discriminator_output] = ask(discriminators, [DiscriminatorInput(name, fake, real)])
-    stage._add_adversarial_rows(table, discriminator_output)
-    stage._add_discriminator_output_rows(table, discriminator_output)
+    [output] = discriminate(discriminators, [DiscriminatorInput(name, fake, real)])
+    add_generator_terms(table, output, gan_mode="ls", feature_weight=10.0)
+    add_discriminator_terms(table, output, gan_mode="ls")
     weighted = table.detached()
     for row, published in ((f"G_T{scale}_GAN", "G_T_GAN"), (f"G_T{scale}_GAN_Feat", "G_T_GAN_Feat")):
         assert weighted[row].item() == pytest.approx(arrays[f"losses_T/{scale}/{published}"].item(), rel=1e-4), row
     for kind in ("real", "fake"):
         expected = arrays[f"losses_T/{scale}/D_T_{kind}"].item()
-        assert table.rows[f"D_T{scale}_{kind}"][0].item() == pytest.approx(expected, rel=1e-4)
+        assert table.terms[f"D_T{scale}_{kind}"][0].item() == pytest.approx(expected, rel=1e-4)
 
 
 class SkippedFlow:
@@ -184,7 +185,7 @@ def test_temporal_windows_are_the_published_ones(num_frames: int) -> None:
         drawn = fake[:, chunk.start + chunk.num_given : end]
         rollout = Rollout(torch.cat([chunk.given, drawn], dim=1), drawn, None, None, chunk.clip.index, chunk.num_given)
         for scale, distance in enumerate(stage.temporal_scales):
-            windows = stage._windows(chunk, rollout, distance)
+            windows = stage.temporal_inputs(chunk, rollout, distance)
             published = [golden.get(f"load{num_frames}/{step}/skipped/{kind}/{scale}") for kind in range(3)]
             assert (windows is None) == (published[0] is None), (step, scale)
             if windows is None:
@@ -192,4 +193,4 @@ def test_temporal_windows_are_the_published_ones(num_frames: int) -> None:
             expected_real, expected_fake, expected_flow = (one.flatten(1, 2) for one in published if one is not None)
             torch.testing.assert_close(windows[0], torch.cat([expected_fake, expected_flow / 20], dim=1))
             torch.testing.assert_close(windows[1], torch.cat([expected_real, expected_flow / 20], dim=1))
-        chunked_clip.record(rollout)
+        chunked_clip.record(rollout.generated)

@@ -11,16 +11,24 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 
-import train
 from data.clips import Clip
 from models.build import build_discriminators
+from models.losses.adversarial import (
+    DiscriminatorInput,
+    DiscriminatorOutput,
+    add_discriminator_terms,
+    add_generator_terms,
+    bridge_gradients,
+    discriminate,
+)
 from models.losses.table import LossTable
+from models.training import step
+from models.training.chunks import Chunk
 from models.training.distributed import DistributedLoss
 from models.training.rollout import Rollout
 from models.training.run import Training
-from models.training.stages.base import Chunk, LossWeights, Stage
-from models.training.stages.discrimination import DiscriminatorInput, DiscriminatorOutput, ask, bridge_gradients
-from models.training.stages.teacher import Teacher
+from models.training.stages.base import LossWeights, Stage, StageLosses
+from models.training.stages.vid2vid import Vid2Vid
 from options.config import DiscriminatorConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, make_clip, make_generator, parts
 from util.distributed import DistributedContext
@@ -43,12 +51,12 @@ def face_of(semantic: Tensor) -> Tensor:
     return face
 
 
-def make_stage(norm: str = "batch", **settings: Any) -> Teacher:
+def make_stage(norm: str = "batch", **settings: Any) -> Vid2Vid:
     """Image, face and two temporal discriminators."""
     torch.manual_seed(0)
     config = DiscriminatorConfig(ndf=4, n_layers_D=2, num_D=2, n_scales_temporal=2, add_face_disc=True)
     discriminators = build_discriminators(config, semantic_channels=CHANNELS, norm=norm, has_temporal=True)
-    stage = Teacher(**parts(make_generator(norm=norm), discriminators=discriminators, find_face=face_of, **settings))
+    stage = Vid2Vid(**parts(make_generator(norm=norm), discriminators=discriminators, find_face=face_of, **settings))
     stage.generator.double()
     stage.discriminators.double()
     return stage
@@ -63,24 +71,30 @@ def of(network: nn.Module) -> Gradients:
 
 
 def gradients_of_one_pass(stage: Stage, chunk: Chunk, rollout: Rollout) -> tuple[Gradients, Gradients]:
-    stage.generator_losses(chunk, rollout).total().backward()
+    losses = stage.losses(chunk, rollout)
+    losses.generator.total().backward()
     assert not of(stage.discriminators)
     generator = of(stage.generator)
-    stage.discriminator_losses(chunk, rollout).total().backward(inputs=list(stage.discriminators.parameters()))
+    losses.discriminator.total().backward(inputs=list(stage.discriminators.parameters()))
     assert all(torch.equal(generator[name], one) for name, one in of(stage.generator).items())
     return generator, of(stage.discriminators)
 
 
-def gradients_of_two_passes(stage: Stage, chunk: Chunk, rollout: Rollout) -> tuple[Gradients, Gradients]:
+def judge_twice(stage: Stage, chunk: Chunk, rollout: Rollout) -> StageLosses:
     """As published: every exhibit is judged for the generator, and its copy for the discriminators."""
     for_generator, for_discriminators = LossTable(), LossTable()
-    for discriminator, fake, real, weight in stage._discriminator_inputs(chunk, rollout):
-        judge = stage.discriminators[discriminator]
-        stage._add_adversarial_rows(for_generator, DiscriminatorOutput(discriminator, judge(fake), judge(real), weight))
-        stage._add_discriminator_output_rows(
-            for_discriminators, DiscriminatorOutput(discriminator, judge(fake.detach()), judge(real))
-        )
-    stage._add_generator_rows(for_generator, chunk, rollout)
+    for name, fake, real, weight in stage.discriminator_inputs(chunk, rollout):
+        judge = stage.discriminators[name]
+        output = DiscriminatorOutput(name, judge(fake), judge(real), weight)
+        add_generator_terms(for_generator, output, gan_mode=stage.gan_mode, feature_weight=stage.weights.features)
+        output = DiscriminatorOutput(name, judge(fake.detach()), judge(real))
+        add_discriminator_terms(for_discriminators, output, gan_mode=stage.gan_mode)
+    return StageLosses(for_generator, for_discriminators)
+
+
+def gradients_of_two_passes(stage: Stage, chunk: Chunk, rollout: Rollout) -> tuple[Gradients, Gradients]:
+    stage.adversarial = judge_twice
+    for_generator, for_discriminators = stage.losses(chunk, rollout)
     for_generator.total().backward()
     stage.discriminators.zero_grad()
     for_discriminators.total().backward()
@@ -130,21 +144,13 @@ def test_every_row_has_its_own_gradient() -> None:
     """Rows that are weighted, scaled or left out by whoever minimises them stay what they are."""
     stage = make_stage()
     chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
-    rows = stage.generator_losses(chunk, rollout).rows
+    rows = stage.losses(chunk, rollout).generator.terms
     weight = stage.generator.get_parameter("model_final_img.1.weight")
     names = [name for name in rows if "GAN" in name]
     alone = [torch.autograd.grad(rows[name][0], weight, retain_graph=True)[0] for name in names]
     [together] = torch.autograd.grad(3 * torch.stack([rows[name][0] for name in names]).sum(), weight)
     assert len(names) == 8
     torch.testing.assert_close(3 * torch.stack(alone).sum(dim=0), together)
-
-
-def test_discriminator_rows_do_not_depend_on_whether_the_generator_asked_before() -> None:
-    stage = make_stage()
-    chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
-    before = stage.discriminator_losses(chunk, rollout).detached()
-    stage.generator_losses(chunk, rollout)
-    assert stage.discriminator_losses(chunk, rollout).detached() == before
 
 
 class Recording(nn.Module):
@@ -164,8 +170,7 @@ def test_a_discriminator_sees_each_drawn_image_once_and_the_real_one_once() -> N
     stage = make_stage()
     stage.discriminators = nn.ModuleDict({name: Recording() for name in stage.discriminators})
     chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
-    stage.generator_losses(chunk, rollout)
-    stage.discriminator_losses(chunk, rollout)
+    stage.losses(chunk, rollout)
     counts = {name: len(discriminator.shown) for name, discriminator in stage.discriminators.items()}  # type: ignore[arg-type]
     assert counts == {"image": 3, "face": 2, "temporal_0": 2, "temporal_1": 2}
 
@@ -174,20 +179,20 @@ def test_a_loss_scale_is_in_what_passes_through_the_discriminators() -> None:
     """Half precision loses small gradients unless they are scaled from the start."""
     discriminator, drawn = Recording(), torch.rand(1, 1, 2, 2, requires_grad=True)
     shown, arrived = drawn.detach().requires_grad_(), []
-    [discriminator_output] = ask(
+    [output] = discriminate(
         nn.ModuleDict({"image": discriminator}), [DiscriminatorInput("image", shown, torch.rand(1, 1, 2, 2))]
     )
-    discriminator_output.fake[0][-1].register_hook(lambda gradient: arrived.append(gradient.clone()))
+    output.fake[0][-1].register_hook(lambda gradient: arrived.append(gradient.clone()))
     rows = LossTable()
-    rows.add("G_GAN", discriminator_output.fake[0][-1].sum())
-    (bridge_gradients(rows, shown=(shown,), drawn=(drawn,)).total() * 1024).backward()
+    rows.add("G_GAN", output.fake[0][-1].sum())
+    (bridge_gradients(rows, copies=(shown,), originals=(drawn,)).total() * 1024).backward()
     assert [one.item() for one in arrived] == [1024]
     assert drawn.grad is not None and torch.all(drawn.grad == 1024 / 4)
     assert shown.grad is None and discriminator.weight.grad is None
 
 
-def test_an_empty_table_is_relayed_as_one() -> None:
-    assert bridge_gradients(LossTable(), shown=(), drawn=()).rows == {}
+def test_an_empty_table_is_bridged_as_one() -> None:
+    assert bridge_gradients(LossTable(), copies=(), originals=()).terms == {}
 
 
 def test_copied_rollouts_are_leaves_of_equal_images() -> None:
@@ -223,7 +228,7 @@ def test_averaged_gradients_are_those_of_two_passes(process_group: None, num_fra
         scaler=torch.amp.GradScaler("cpu", enabled=False),
     )
     chunk, _ = chunks(stage, make_double_clip(9), num_frames)[0]
-    train.learn(cast(Training, training), chunk, share=1.0)
+    step.accumulate_gradients(cast(Training, training), chunk, share=1.0)
     expected = gradients_of_two_passes(twice, *chunks(twice, make_double_clip(9), num_frames)[0])
     averaged = (of(stage.generator), of(stage.discriminators))
     for found, wanted in zip(averaged, expected, strict=True):

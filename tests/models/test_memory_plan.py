@@ -40,7 +40,7 @@ def test_pretended_tensors_take_what_real_ones_do(more: tuple[str, ...]) -> None
     stage.generator.train()
     stage.discriminators.train()
     with AllocationCounter() as counter:
-        plan._learn_hardest_chunk(settings, scene, stage)
+        plan._hardest_chunk(settings, scene, stage)
     weights = sum(one.numel() * 4 for part in (stage.generator, stage.discriminators) for one in part.parameters())
     assert found.trained >= weights
     assert found.chunk + found.gradients == pytest.approx(counter.peak, rel=0.1)

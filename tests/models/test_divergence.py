@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 import train
 from models import checkpoint as checkpoints
-from models.losses.table import LossTable
+from models.training.chunks import Chunk
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
-from models.training.stages.teacher import Teacher
+from models.training.rollout import Rollout
+from models.training.stages.base import Stage, StageLosses
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import TINY, write_tiny_face
@@ -64,17 +65,17 @@ def run(data: Path, runs: Path, *more: str) -> train.Training:
 
 def break_calls(monkeypatch: pytest.MonkeyPatch, broken: range) -> None:
     """Make the generator's loss not a number in these calls, counted over the whole run."""
-    calls, sound = [0], Teacher.generator_losses
+    calls, sound = [0], Stage.losses
 
-    def losses(self: Teacher, chunk: object, rollout: object) -> LossTable:
-        table = sound(self, chunk, rollout)  # type: ignore[arg-type]
+    def losses(self: Stage, chunk: Chunk, rollout: Rollout) -> StageLosses:
+        found = sound(self, chunk, rollout)
         calls[0] += 1
         if calls[0] in broken:
-            value, weight = table.rows["G_GAN"]
-            table.rows["G_GAN"] = (value * float("nan"), weight)
-        return table
+            value, weight = found.generator.terms["G_GAN"]
+            found.generator.terms["G_GAN"] = (value * float("nan"), weight)
+        return found
 
-    monkeypatch.setattr(Teacher, "generator_losses", losses)
+    monkeypatch.setattr(Stage, "losses", losses)
 
 
 def state(training: train.Training) -> dict[str, Tensor]:

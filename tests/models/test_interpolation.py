@@ -13,17 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.interpolation.base import (
-    Interpolator,
-    _mix,
-    _mix_in_torch,
-    _sample_cubic,
-    _sample_cubic_in_torch,
-    fill_between,
-    is_cut,
-    make_interpolator,
-    minterpolate_stream,
-)
+from models.interpolation.base import Interpolator, fill_between
+from models.interpolation.choose import make_interpolator
+from models.interpolation.cuts import is_cut
+from models.interpolation.minterpolate import minterpolate_stream
+from models.interpolation.motion_compensation import _mix, _mix_in_torch
+from models.interpolation.sampling import sample_cubic, sample_cubic_in_torch
 from tests.golden import randn
 from util.media.video import read_video
 
@@ -190,8 +185,8 @@ def test_wrong_frames_and_times_are_refused(name: str) -> None:
 def test_cubic_sampling_is_the_same_by_opencv_and_by_torch() -> None:
     frame = window(texture("sampling"), 5, 5).permute(1, 2, 0).contiguous()
     positions = torch.from_numpy(randn("positions", (64, 80, 2))) * 40 + 35  # some outside
-    by_opencv = _sample_cubic(frame, positions.float(), out=torch.empty_like(frame))
-    torch.testing.assert_close(by_opencv, _sample_cubic_in_torch(frame, positions), atol=1e-4, rtol=0)
+    by_opencv = sample_cubic(frame, positions.float(), out=torch.empty_like(frame))
+    torch.testing.assert_close(by_opencv, sample_cubic_in_torch(frame, positions), atol=1e-4, rtol=0)
 
 
 def test_mixing_is_the_same_by_opencv_and_by_torch() -> None:

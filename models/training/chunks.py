@@ -1,0 +1,118 @@
+"""A training clip is cut into chunks: the frames between two weight updates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from data.clips import Clip
+from models.flow.reference import FlowEstimator, ReferenceFlows
+
+
+@dataclass
+class Chunk:
+    """What one weight update learns from: some frames to generate, and those that came before them.
+
+    Attributes:
+        clip: the frames before, then the frames to generate.
+        given: the frames before, as they were generated or given, [B, K, 3, H, W].
+        conditioning: what the generator sees of them (noise against drift).
+        target: the frozen teacher's frames at the times to generate, [B, T - K, 3, H, W], or None without a teacher.
+        target_before: the teacher's frame before them, [B, 1, 3, H, W], or None.
+        flows: reference flow between the clip's real frames.
+        first_is_raw: nothing was given, so that the first frame has nothing to warp.
+        num_blank: leading frames of ``given`` that are no images.
+        start: position of the chunk's first frame in the clip.
+    """
+
+    clip: Clip
+    given: Tensor
+    conditioning: Tensor
+    target: Tensor | None
+    target_before: Tensor | None
+    flows: ReferenceFlows
+    first_is_raw: bool
+    num_blank: int
+    start: int = 0
+
+    @property
+    def num_given(self) -> int:
+        """How many frames came before."""
+        return self.given.shape[1]
+
+    @property
+    def real(self) -> Tensor:
+        """The real frames at the times to generate, [B * (T - K), 3, H, W]."""
+        return self.clip.image[:, self.num_given :].flatten(0, 1)
+
+    @property
+    def semantic(self) -> Tensor:
+        """The semantic frames at the times to generate, [B * (T - K), C, H, W]."""
+        return self.clip.semantic[:, self.num_given :].flatten(0, 1)
+
+    def reference(self) -> tuple[Tensor, Tensor]:
+        """Reference flow [B * (T - K), 2, H, W] onto each frame to generate, and its confidence [.., 1, H, W]."""
+        times = range(self.num_given, self.clip.image.shape[1])
+        pairs = [self.flows.between(time, time - 1) for time in times]
+        flows, confidence = (torch.stack(parts, dim=1).flatten(0, 1) for parts in zip(*pairs, strict=True))
+        return flows, confidence
+
+
+@dataclass
+class ChunkedClip:
+    """A clip on its way through a stage: chunks come out, their generated frames go in and are the next chunk's past.
+
+    Attributes:
+        clip: the frames that roll.
+        known: the frames known so far, [B, K, 3, H, W]; at first the given ones.
+        conditioning: what the generator sees of the first given ones.
+        target: the teacher's frames at all of the clip's times, [B, T, 3, H, W], or None.
+        estimator: reference flow.
+        starts_blank: the given frames are no images.
+    """
+
+    clip: Clip
+    known: Tensor
+    conditioning: Tensor
+    target: Tensor | None
+    estimator: FlowEstimator
+    starts_blank: bool = False
+    _num_first: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember how many frames were given at first."""
+        self._num_first = self.known.shape[1]
+
+    def chunks(self, num_frames: int, *, context: int) -> Iterator[Chunk]:
+        """Cut the clip into chunks of ``num_frames`` frames to generate.
+
+        Args:
+            num_frames: frames between two weight updates.
+            context: frames of the past that a chunk carries, for the generator and the temporal discriminators.
+        """
+        total = self.clip.image.shape[1]
+        flows, flows_start = ReferenceFlows(self.estimator, self.clip.image), 0
+        while (start := self.known.shape[1]) < total:
+            is_raw = self.starts_blank and start == self._num_first
+            # a frame without a predecessor has no flow terms: it makes a chunk of its own
+            end, first = min(start + (1 if is_raw else num_frames), total), max(0, start - context)
+            # neighbouring chunks look at the same pairs of real frames
+            flows, flows_start = flows.without_first(first - flows_start), first
+            yield Chunk(
+                clip=self.clip.at(slice(first, end)),
+                given=self.known[:, first:],
+                conditioning=torch.cat([self.conditioning, self.known[:, self._num_first :]], dim=1)[:, first:],
+                target=None if self.target is None else self.target[:, start:end],
+                target_before=None if self.target is None else self.target[:, start - 1 : start],
+                flows=flows,
+                first_is_raw=is_raw,
+                num_blank=max(0, self._num_first - first) if self.starts_blank else 0,
+                start=first,
+            )
+            if self.known.shape[1] == start:
+                raise RuntimeError("a chunk's frames were not recorded")
+
+    def record(self, generated: Tensor) -> None:
+        """Take the frames [B, T, 3, H, W] of a chunk; the next chunk starts from them, without their graph."""
+        self.known = torch.cat([self.known, generated.detach().to(self.known.dtype)], dim=1)
