@@ -23,8 +23,8 @@ def block_flows(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
     while num_levels > 1 and min(height, width) < 16 * 2**num_levels:
         num_levels -= 1
     multiple = _CELL * 2**num_levels
-    luma = torch.stack((luma(start), luma(end)))[:, None]
-    level = F.pad(luma, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+    pair = torch.stack((luma(start), luma(end)))[:, None]
+    level = F.pad(pair, (0, -width % multiple, 0, -height % multiple), mode="replicate")
     pyramid = [level := F.avg_pool2d(level, 2) for _ in range(num_levels)]
 
     flow = level.new_zeros(2, 2, level.shape[2] // _CELL // 2, level.shape[3] // _CELL // 2)
