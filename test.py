@@ -4,35 +4,37 @@
 """
 
 import json
-import math
 import shlex
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.evaluation import SequenceResult, record, summarise
+from benchmarks.evaluation import (
+    SequenceResult,
+    evaluate,
+    evaluate_baselines,
+    macs_per_call,
+    mean_training_frame,
+    summarise,
+    write_references,
+)
 from data.build import build_sequences
 from data.sequences import VideoSequence
+from data.sources.own_video import check_video_kind, own_video, timing_of
 from data.sources.subject_size import note_on_sizes
-from data.sources.video import check_video_kind, own_video, timing_of
 from models import checkpoint as checkpoints
-from models.build import blank_inputs, build_generator
-from models.checkpoint import Checkpoint
 from models.inference.live import run_live
-from models.inference.pipeline import FirstFrames, Method, choose, make_methods, noted_widths, play
+from models.inference.pipeline import FirstFrames, choose, make_methods, noted_widths, synthesize
 from options.cli import parse
 from options.config import TestConfig
-from util.count_macs import count_macs
 from util.device import choose_device
 from util.errors import UserError, run_program
 from util.files import atomic_directory, write_json
 from util.media.pictures import to_uint8
-from util.media.video import VideoWriter, write_video
+from util.media.video import VideoWriter
 from util.report.page import PageVideo, Section, write_page
 
 LABELS = {
@@ -42,117 +44,24 @@ LABELS = {
     "repeat_last_given": "Baseline: repeat the last given frame",
     "mean_frame": "Baseline: mean training frame",
 }
-MOST_FRAMES_OF_MEAN = 1000  # evenly spaced; a mean needs no more
-
-
-def evaluate(
-    methods: list[Method], sequence: VideoSequence, opening: FirstFrames, config: TestConfig, folder: Path
-) -> dict[str, SequenceResult]:
-    """All methods' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
-    frames = opening.frames(sequence)
-    for one in methods:
-        one.engine.warm_up(sequence.semantic(0))
-    keys = {one.name: choose(sequence, one, len(frames)) for one in methods}
-    takes: dict[str, SequenceResult] = {}
-    for run in range(config.timing_runs):
-        for one in methods:
-            made = play(one, sequence, keys[one.name], frames)
-            if run == 0:
-                takes[one.name] = record(
-                    tqdm(made, desc=f"{sequence.name}: {one.name}", total=sequence.num_frames, unit="frame"),
-                    sequence,
-                    num_given=opening.num_real(frames),
-                    key_frames=keys[one.name],
-                    folder=folder / one.name,
-                    image_format=config.image_format,
-                )
-                takes[one.name].generator_calls = one.engine.stopwatch.generator_calls
-                if one.lookahead:
-                    takes[one.name].latency = one.engine.latency.summary()
-            else:
-                for _ in made:
-                    pass
-            takes[one.name].seconds.append(one.engine.stopwatch.seconds)
-    return takes
-
-
-def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
-    """The mean of the training frames, [3, H, W]."""
-    sequences = build_sequences(saved.config.data, root=Path(config.dataroot), phase="train")
-    places = [(one, number) for one in sequences for number in range(one.num_frames)]
-    places = places[:: math.ceil(len(places) / MOST_FRAMES_OF_MEAN)]
-    total: Tensor | None = None
-    for one, number in places:
-        image = one.image(number)
-        if image is None or (total is not None and total.shape != image.shape):
-            raise UserError(f"{config.dataroot}: --baselines needs training frames of one size; leave it out")
-        total = image if total is None else total + image
-    assert total is not None
-    return total / len(places)
-
-
-def evaluate_baselines(
-    sequence: VideoSequence, opening: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
-) -> dict[str, SequenceResult]:
-    """Takes of the two baselines that know nothing but the opening, or the training video."""
-
-    def repeat(frame: Tensor) -> Iterator[Tensor]:
-        yield from opening
-        for _ in range(sequence.num_frames - len(opening)):
-            yield frame
-
-    frames = {"repeat_last_given": opening[-1], "mean_frame": mean_frame}
-    return {
-        name: record(
-            repeat(frame),
-            sequence,
-            num_given=len(opening),
-            key_frames=list(range(len(opening))),
-            folder=folder / name,
-            image_format=config.image_format,
-        )
-        for name, frame in frames.items()
-    }
-
-
-def macs_per_call(saved: Checkpoint, size: tuple[int, int]) -> int:
-    """Exact multiply-accumulates of one drawn frame, counted on the meta device."""
-    config, channels = saved.config.generator, saved.metadata["semantic_channels"]
-    with torch.device("meta"):
-        generator = build_generator(config, semantic_channels=channels)
-        inputs, keywords = blank_inputs(config, semantic_channels=channels, size=size)
-    return count_macs(generator, *inputs, **keywords).exact
-
-
-def write_references(sequence: VideoSequence, folder: Path) -> list[PageVideo]:
-    """Videos of the semantics and, where there is one, of the real frames."""
-    path = folder / "semantics" / f"{sequence.name}.mp4"
-    maps = (sequence.encoder.picture(sequence.semantic(number)) for number in range(sequence.num_frames))
-    write_video(path, maps, frames_per_second=sequence.frames_per_second)
-    videos = [PageVideo("Semantics (input)", path)]
-    if sequence.image(0) is not None:
-        path = folder / "real" / f"{sequence.name}.mp4"
-        images = (sequence.image(number) for number in range(sequence.num_frames))
-        pixels = (to_uint8(image) for image in images if image is not None)
-        write_video(path, pixels, frames_per_second=sequence.frames_per_second)
-        videos.append(PageVideo("Real", path))
-    return videos
 
 
 def make_section(
-    sequence: VideoSequence, takes: dict[str, SequenceResult], references: list[PageVideo], folder: Path
+    sequence: VideoSequence, results: dict[str, SequenceResult], references: list[PageVideo], folder: Path
 ) -> Section:
     """A sequence's part of the page."""
-    shown = [name for name in ("teacher", "student_all", "fast") if name in takes]
+    shown = [name for name in ("teacher", "student_all", "fast") if name in results]
     return Section(
         name=sequence.name,
         videos=[*references, *(PageVideo(LABELS[name], folder / name / f"{sequence.name}.mp4") for name in shown)],
         num_frames=sequence.num_frames,
         frames_per_second=sequence.frames_per_second,
-        key_frames=takes["fast"].key_frames,
-        given_frames=takes["fast"].num_given,
+        key_frames=results["fast"].key_frames,
+        given_frames=results["fast"].num_given,
         curves={
-            LABELS[name]: take.psnr for name, take in takes.items() if any(value is not None for value in take.psnr)
+            LABELS[name]: result.psnr
+            for name, result in results.items()
+            if any(value is not None for value in result.psnr)
         },
     )
 
@@ -202,20 +111,25 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
     )[: config.how_many or None]
     if note := note_on_sizes(sequences, noted_widths(saved)):
         print(note)
-    opening = FirstFrames(config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device)
+    first_frames = FirstFrames(
+        config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device
+    )
     mean_frame = mean_training_frame(config, saved) if config.baselines else None
-    takes: dict[str, list[SequenceResult]] = {}
+    results: dict[str, list[SequenceResult]] = {}
     sections: list[Section] = []
     for sequence in sequences:
-        made = evaluate(methods, sequence, opening, config, folder)
+        made = evaluate(methods, sequence, first_frames, config, folder)
         if mean_frame is not None:
-            made |= evaluate_baselines(sequence, opening.frames(sequence), mean_frame, config, folder)
+            made |= evaluate_baselines(sequence, first_frames.frames(sequence), mean_frame, config, folder)
         sections.append(make_section(sequence, made, write_references(sequence, folder), folder))
-        for name, take in made.items():
-            takes.setdefault(name, []).append(take)
-    write_json(folder / "metrics.json", {name: [vars(take) for take in all_of] for name, all_of in takes.items()})
+        for name, result in made.items():
+            results.setdefault(name, []).append(result)
+    write_json(
+        folder / "metrics.json",
+        {name: [vars(result) for result in all_of] for name, all_of in results.items()},
+    )
     macs = {one.name: macs_per_call(one.saved, sequences[0].size) for one in methods}
-    order = [name for name in LABELS if name in takes]
+    order = [name for name in LABELS if name in results]
     seen: set[str] = set()
     commands = [
         *lineage(config.teacher, seen=seen),
@@ -227,7 +141,7 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
         "frames": sum(one.num_frames for one in sequences),
         "size": list(sequences[0].size),
         "device": str(device),
-        "methods": {name: summarise(takes[name], macs_per_call=macs.get(name)) for name in order},
+        "methods": {name: summarise(results[name], macs_per_call=macs.get(name)) for name in order},
         "commands": commands,
     }
     write_json(folder / "summary.json", summary)
@@ -271,7 +185,7 @@ def run(config: TestConfig) -> Path:
         Their folder.
     """
     folder = Path(config.output) if config.output is not None else default_output(config)
-    with atomic_directory(folder, sign="summary.json") as scratch:
+    with atomic_directory(folder, marker="summary.json") as scratch:
         summary = run_test(config, scratch)
     print(json.dumps(summary["methods"], indent=2))
     print(f"page: {folder / 'index.html'}")
@@ -295,13 +209,13 @@ def run_video(config: TestConfig) -> Path:
     method = make_methods(config, device)[0]
     data, count = saved.config.data, saved.config.generator.n_frames_G - 1
     sequence, note = own_video(source, data, usual=noted_widths(saved))
-    opening = FirstFrames(config, data=data, count=count, device=device).frames(sequence)
+    first_frames = FirstFrames(config, data=data, count=count, device=device).frames(sequence)
     method.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()
-    keys = [] if method.lookahead else choose(sequence, method, len(opening))
+    keys = [] if method.lookahead else choose(sequence, method, len(first_frames))
     rate, timing = sequence.frames_per_second, timing_of(source)
     with VideoWriter(output, frames_per_second=rate, timing=timing, sound_from=source) as video:
-        made = play(method, sequence, keys, opening, overlapped=True)
+        made = synthesize(method, sequence, keys, first_frames, overlapped=True)
         for frame in tqdm(made, desc=source.name, total=sequence.num_frames, unit="frame"):
             video.write(to_uint8(frame))
     seconds = time.perf_counter() - start
@@ -310,7 +224,7 @@ def run_video(config: TestConfig) -> Path:
     print(note or f"{source}: taken as it is")
     print(
         f"{video.num_frames} frames of {width} x {height} at {rate:.4g} per second, {times}; "
-        f"{method.engine.stopwatch.generator_calls} drawn, {len(opening)} given; sound: "
+        f"{method.engine.stopwatch.generator_calls} drawn, {len(first_frames)} given; sound: "
         f"{video.sound.description if video.sound else 'none'}; {video.num_frames / seconds:.1f} frames/s"
     )
     print(f"video: {output}")

@@ -11,7 +11,7 @@ from models.training.step import chunk_picture, training_step
 from models.training.validation import METRIC, Validation
 from options.cli import parse
 from options.config import TrainConfig
-from util.distributed import SINGLE_PROCESS, DistributedContext, joined
+from util.distributed import SINGLE_PROCESS, DistributedContext, distributed
 from util.errors import run_program
 from util.report.training_log import TrainingLog
 
@@ -113,7 +113,7 @@ def main() -> None:
     if config.run.plan:
         print_plan(config)
         return
-    with joined(config.run.device) as processes:
+    with distributed(config.run.device) as processes:
         run(config, processes=processes)
 
 

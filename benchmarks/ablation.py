@@ -10,11 +10,11 @@ from typing import get_args
 
 import numpy as np
 
+from benchmarks.comparison_page import JSON, write_report
+from benchmarks.method_table import ORIGINAL, baseline_entries
 from benchmarks.methods import Comparison, Entry, add_common_flags, check_common_flags, compare
 from benchmarks.metrics.bootstrap import bootstrap_interval
 from benchmarks.metrics.manifest import Result
-from benchmarks.report import JSON, write_report
-from benchmarks.table import ORIGINAL, baseline_entries
 from options.config import Interpolation
 from util.errors import UserError
 from util.files import atomic_directory
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         *make_entries(students, arguments.shares, arguments.interpolations, share=arguments.keyframe_share),
         *baseline_entries(arguments.baseline),
     ]
-    with atomic_directory(arguments.output, sign=JSON) as scratch:
+    with atomic_directory(arguments.output, marker=JSON) as scratch:
         comparison = compare(entries, arguments, scratch)
         pairs = steps_of(list(students), arguments.shares, arguments.interpolations, share=arguments.keyframe_share)
         earned = earnings(comparison, pairs)

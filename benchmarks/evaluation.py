@@ -1,17 +1,29 @@
-"""How good, how fast and how cheap were a method's frames?"""
+"""Evaluation of methods on test videos: frames, videos, quality and speed."""
 
+import math
 import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
+from tqdm import tqdm
 
+from data.build import build_sequences
 from data.sequences import VideoSequence
-from data.storage.picture_files import write_picture
+from models.build import blank_inputs, build_generator
+from models.checkpoint import Checkpoint
+from models.inference.pipeline import FirstFrames, Method, choose, synthesize
+from options.config import TestConfig
+from util.count_macs import count_macs
+from util.errors import UserError
 from util.image_quality import psnr, ssim
-from util.media.pictures import to_uint8
-from util.media.video import VideoWriter
+from util.media.pictures import to_uint8, write_picture
+from util.media.video import VideoWriter, write_video
+from util.report.page import PageVideo
+
+MOST_FRAMES_OF_MEAN = 1000  # evenly spaced; a mean needs no more
 
 
 @dataclass
@@ -65,18 +77,18 @@ def record(
     Raises:
         RuntimeError: when there are not as many frames as the sequence has.
     """
-    take = SequenceResult(sequence.name, [], [], key_frames, num_given)
+    result = SequenceResult(sequence.name, [], [], key_frames, num_given)
     with VideoWriter(folder / f"{sequence.name}.mp4", frames_per_second=sequence.frames_per_second) as video:
         for number, frame in enumerate(frames):
             pixels = to_uint8(frame)
             write_picture(folder / sequence.name / f"{sequence.frame_name(number)}.{image_format}", pixels)
             video.write(pixels)
             real = sequence.image(number) if number >= num_given else None
-            take.psnr.append(None if real is None else psnr(frame.cpu(), real))
-            take.ssim.append(None if real is None else ssim(frame.cpu(), real))
-    if len(take.psnr) != sequence.num_frames:
-        raise RuntimeError(f"{sequence.name}: expected {sequence.num_frames} frames, got {len(take.psnr)}")
-    return take
+            result.psnr.append(None if real is None else psnr(frame.cpu(), real))
+            result.ssim.append(None if real is None else ssim(frame.cpu(), real))
+    if len(result.psnr) != sequence.num_frames:
+        raise RuntimeError(f"{sequence.name}: expected {sequence.num_frames} frames, got {len(result.psnr)}")
+    return result
 
 
 def mean(values: Iterator[float | None] | list[float | None]) -> float | None:
@@ -85,7 +97,7 @@ def mean(values: Iterator[float | None] | list[float | None]) -> float | None:
     return statistics.fmean(there) if there else None
 
 
-def summarise(takes: list[SequenceResult], *, macs_per_call: int | None) -> dict[str, float]:
+def summarise(results: list[SequenceResult], *, macs_per_call: int | None) -> dict[str, float]:
     """One method's numbers over all sequences; what does not apply is absent.
 
     Args:
@@ -99,18 +111,115 @@ def summarise(takes: list[SequenceResult], *, macs_per_call: int | None) -> dict
         worst sequence.
     """
     found = {
-        "psnr": mean([value for take in takes for value in take.psnr]),
-        "ssim": mean([value for take in takes for value in take.ssim]),
+        "psnr": mean([value for result in results for value in result.psnr]),
+        "ssim": mean([value for result in results for value in result.ssim]),
     }
-    made, calls = sum(take.num_made for take in takes), sum(take.generator_calls for take in takes)
+    made, calls = (
+        sum(result.num_made for result in results),
+        sum(result.generator_calls for result in results),
+    )
     if macs_per_call is not None and made > 0:
-        seconds = statistics.median([sum(run) for run in zip(*(take.seconds for take in takes), strict=True)])
+        seconds = statistics.median([sum(run) for run in zip(*(result.seconds for result in results), strict=True)])
         found |= {
             "fps": made / seconds if seconds > 0 else None,
             "gmacs_per_frame": macs_per_call * calls / made / 1e9,
             "keyframe_share": calls / made,
         }
-    live = [take.latency for take in takes if take.latency]
+    live = [result.latency for result in results if result.latency]
     if live:
         found |= {f"latency_{name}_ms": max(one[name] for one in live) for name in ("median", "95th", "worst")}
     return {name: round(value, 6) for name, value in found.items() if value is not None}
+
+
+def evaluate(
+    methods: list[Method], sequence: VideoSequence, first_frames: FirstFrames, config: TestConfig, folder: Path
+) -> dict[str, SequenceResult]:
+    """All methods' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
+    frames = first_frames.frames(sequence)
+    for one in methods:
+        one.engine.warm_up(sequence.semantic(0))
+    keys = {one.name: choose(sequence, one, len(frames)) for one in methods}
+    results: dict[str, SequenceResult] = {}
+    for run in range(config.timing_runs):
+        for one in methods:
+            made = synthesize(one, sequence, keys[one.name], frames)
+            if run == 0:
+                results[one.name] = record(
+                    tqdm(made, desc=f"{sequence.name}: {one.name}", total=sequence.num_frames, unit="frame"),
+                    sequence,
+                    num_given=first_frames.num_real(frames),
+                    key_frames=keys[one.name],
+                    folder=folder / one.name,
+                    image_format=config.image_format,
+                )
+                results[one.name].generator_calls = one.engine.stopwatch.generator_calls
+                if one.lookahead:
+                    results[one.name].latency = one.engine.latency.summary()
+            else:
+                for _ in made:
+                    pass
+            results[one.name].seconds.append(one.engine.stopwatch.seconds)
+    return results
+
+
+def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
+    """The mean of the training frames, [3, H, W]."""
+    sequences = build_sequences(saved.config.data, root=Path(config.dataroot), phase="train")
+    places = [(one, number) for one in sequences for number in range(one.num_frames)]
+    places = places[:: math.ceil(len(places) / MOST_FRAMES_OF_MEAN)]
+    total: Tensor | None = None
+    for one, number in places:
+        image = one.image(number)
+        if image is None or (total is not None and total.shape != image.shape):
+            raise UserError(f"{config.dataroot}: --baselines needs training frames of one size; leave it out")
+        total = image if total is None else total + image
+    assert total is not None
+    return total / len(places)
+
+
+def evaluate_baselines(
+    sequence: VideoSequence, first_frames: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
+) -> dict[str, SequenceResult]:
+    """Takes of the two baselines that know nothing but the first frames, or the training video."""
+
+    def repeat(frame: Tensor) -> Iterator[Tensor]:
+        yield from first_frames
+        for _ in range(sequence.num_frames - len(first_frames)):
+            yield frame
+
+    frames = {"repeat_last_given": first_frames[-1], "mean_frame": mean_frame}
+    return {
+        name: record(
+            repeat(frame),
+            sequence,
+            num_given=len(first_frames),
+            key_frames=list(range(len(first_frames))),
+            folder=folder / name,
+            image_format=config.image_format,
+        )
+        for name, frame in frames.items()
+    }
+
+
+def macs_per_call(saved: Checkpoint, size: tuple[int, int]) -> int:
+    """Exact multiply-accumulates of one drawn frame, counted on the meta device."""
+    config, channels = saved.config.generator, saved.metadata["semantic_channels"]
+    with torch.device("meta"):
+        generator = build_generator(config, semantic_channels=channels)
+        inputs, keywords = blank_inputs(config, semantic_channels=channels, size=size)
+    return count_macs(generator, *inputs, **keywords).exact
+
+
+def write_references(sequence: VideoSequence, folder: Path) -> list[PageVideo]:
+    """Videos of the semantics and, where there is one, of the real frames."""
+    path = folder / "semantics" / f"{sequence.name}.mp4"
+    maps = (sequence.encoder.picture(sequence.semantic(number)) for number in range(sequence.num_frames))
+    write_video(path, maps, frames_per_second=sequence.frames_per_second)
+    videos = [PageVideo("Semantics (input)", path)]
+    if sequence.image(0) is not None:
+        path = folder / "real" / f"{sequence.name}.mp4"
+        images = (sequence.image(number) for number in range(sequence.num_frames))
+        pixels = (to_uint8(image) for image in images if image is not None)
+        write_video(path, pixels, frames_per_second=sequence.frames_per_second)
+        videos.append(PageVideo("Real", path))
+    return videos

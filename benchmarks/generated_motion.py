@@ -123,11 +123,11 @@ def _compare(
         raise UserError(f"sequence {sequence.name}: expected real frames to compare with, found none")
     count = engine.num_frames - 1
     semantics = [sequence.semantic(number) for number in range(num_frames)]
-    every = list(engine.frames(semantics.__getitem__, key_frames=range(num_frames), opening=true[:count]))
+    every = list(engine.frames(semantics.__getitem__, key_frames=range(num_frames), first_frames=true[:count]))
     thumbnails = torch.stack([thumbnail(semantic) for semantic in semantics])
     keys = choose_keyframes(thumbnails, method="dp", share=SHARE, num_given=count)
     listener.flows.clear()
-    held = list(engine.frames(semantics.__getitem__, key_frames=keys, opening=true[:count]))
+    held = list(engine.frames(semantics.__getitem__, key_frames=keys, first_frames=true[:count]))
     drawn = {number: held[number] for number in keys}
     flows = dict(zip(keys[count:], listener.flows, strict=True))
     found = {}

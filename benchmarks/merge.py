@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.metrics.manifest import Result, table_warnings
-from benchmarks.metrics.table import read_results
+from benchmarks.metrics.results_file import read_results
 from util.errors import UserError
 from util.files import write_json, write_text
 from util.report.tables import text_table

@@ -1,7 +1,4 @@
-"""What do methods make of the same clips, at what cost and how fast, and how good is it?
-
-``table`` and ``ablation`` differ in whom they compare; all that follows is here.
-"""
+"""Comparison of methods on the same clips: cost, speed and quality; ``table`` and ``ablation`` share it."""
 
 import argparse
 import functools
@@ -14,7 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import macs
-from benchmarks.evaluation import SequenceResult, summarise
+from benchmarks.evaluation import SequenceResult, evaluate, summarise, write_references
 from benchmarks.exact_motion import write_exact_flows
 from benchmarks.metrics.build import METRICS, Sources, add_weight_flags, make_metric
 from benchmarks.metrics.manifest import Result
@@ -22,13 +19,11 @@ from benchmarks.metrics.measure import FrechetMetric, Metric, Rules
 from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos, pair_videos
 from benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
 from data.sequences import VideoSequence
-from data.storage.picture_files import write_picture
 from models.inference.pipeline import FirstFrames, Method, make_methods
 from options.config import GeneratorConfig, Interpolation, Keyframes, TestConfig
-from test import evaluate, write_references
 from util.device import choose_device
 from util.errors import UserError
-from util.media.pictures import to_uint8
+from util.media.pictures import to_uint8, write_picture
 
 EVERYWHERE = ("psnr", "ssim", "frechet_lite0", "warping_error", "flicker", "fid", "fvd", "lpips")
 OF_TASK = {"face": ("landmark_error",), "pose": ("pose_error",)}
@@ -85,7 +80,7 @@ class MethodResult:
     ms: float
     training_seed: int
     results: list[Result] = field(default_factory=list)
-    takes: list[SequenceResult] = field(default_factory=list)
+    sequence_results: list[SequenceResult] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -106,14 +101,14 @@ class Comparison:
     protocol: Protocol
     device: str
     frames_per_second: float
-    standings: list[MethodResult]
+    method_results: list[MethodResult]
     not_measured: dict[str, str]
     of_real_frames: dict[str, float]
 
     @property
     def results(self) -> dict[str, Sequence[Result]]:
         """Figures by method."""
-        return {one.entry.label: one.results for one in self.standings}
+        return {one.entry.label: one.results for one in self.method_results}
 
 
 def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> None:
@@ -193,25 +188,25 @@ def compare(entries: Sequence[Entry], arguments: argparse.Namespace, folder: Pat
     root = Path(arguments.dataroot)
     protocol = choose_protocol(arguments, methods[0])
     clips = list(cut_clips(protocol, data, root=root))
-    takes = run_clips(methods, clips, arguments, num_given=protocol.num_given, folder=folder / "frames")
+    sequence_results = run_clips(methods, clips, arguments, num_given=protocol.num_given, folder=folder / "frames")
     rules = Rules(clip_length=protocol.window, seed=protocol.seed, crop=crop_in_words(methods[0]))
     flows = write_exact_flows(protocol, clips, root=root, folder=folder / "flows")
-    judge = Evaluator(arguments, task=data.dataset_mode, flows=flows, device=device)
+    evaluator = Evaluator(arguments, task=data.dataset_mode, flows=flows, device=device)
     real = pair_videos(find_videos(folder / "frames" / "real"), clips, num_given=protocol.num_given)
-    standings = []
+    method_results = []
     for entry, one in zip(entries, methods, strict=True):
         fakes = find_videos(folder / "frames" / one.name)
         pairs = pair_videos(fakes, clips, num_given=protocol.num_given)
-        results = judge.results(pairs, rules, method=one.name, clip_length=protocol.clip_length)
-        standings.append(make_standing(entry, one, takes[one.name], results, size=clips[0].size))
+        results = evaluator.results(pairs, rules, method=one.name, clip_length=protocol.clip_length)
+        method_results.append(make_method_result(entry, one, sequence_results[one.name], results, size=clips[0].size))
     return Comparison(
         data.dataset_mode,
         protocol,
         device_in_words(device),
         clips[0].frames_per_second,
-        standings,
-        judge.not_measured,
-        judge.of_real_frames(real, rules),
+        method_results,
+        evaluator.not_measured,
+        evaluator.of_real_frames(real, rules),
     )
 
 
@@ -252,17 +247,17 @@ def run_clips(
     """Takes by method, one a clip; all methods make a clip before the next one is begun."""
     config = TestConfig(checkpoint="-", dataroot=arguments.dataroot, timing_runs=arguments.timing_runs)
     data, device = methods[0].saved.config.data, methods[0].engine.device
-    opening = FirstFrames(config, data=data, count=num_given, device=device)
-    takes: dict[str, list[SequenceResult]] = {}
+    first_frames = FirstFrames(config, data=data, count=num_given, device=device)
+    sequence_results: dict[str, list[SequenceResult]] = {}
     for clip in clips:
         for number in range(clip.num_frames):
             real = clip.image(number)
             assert real is not None  # the protocol takes no clip without
             write_picture(folder / "real" / clip.name / f"{clip.frame_name(number)}.png", to_uint8(real))
         write_references(clip, folder)
-        for name, take in evaluate(methods, clip, opening, config, folder).items():
-            takes.setdefault(name, []).append(take)
-    return takes
+        for name, sequence_result in evaluate(methods, clip, first_frames, config, folder).items():
+            sequence_results.setdefault(name, []).append(sequence_result)
+    return sequence_results
 
 
 class Evaluator:
@@ -317,14 +312,21 @@ class Evaluator:
         return found
 
 
-def make_standing(
-    entry: Entry, method: Method, takes: list[SequenceResult], results: list[Result], *, size: tuple[int, int]
+def make_method_result(
+    entry: Entry,
+    method: Method,
+    sequence_results: list[SequenceResult],
+    results: list[Result],
+    *,
+    size: tuple[int, int],
 ) -> MethodResult:
     """Costs and speed over all clips."""
     saved = method.saved
-    share = summarise(takes, macs_per_call=0)["keyframe_share"]
-    seconds = statistics.median([sum(run) for run in zip(*(take.seconds for take in takes), strict=True)])
-    num_made = sum(take.num_made for take in takes)
+    share = summarise(sequence_results, macs_per_call=0)["keyframe_share"]
+    seconds = statistics.median(
+        [sum(run) for run in zip(*(sequence_result.seconds for sequence_result in sequence_results), strict=True)]
+    )
+    num_made = sum(sequence_result.num_made for sequence_result in sequence_results)
     cost = macs.make_row(
         saved.config.data.dataset_mode,
         entry.label,
@@ -340,7 +342,7 @@ def make_standing(
         ms=round(1000 * seconds / num_made, 4),
         training_seed=saved.config.run.seed,
         results=results,
-        takes=takes,
+        sequence_results=sequence_results,
     )
 
 

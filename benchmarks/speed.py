@@ -319,12 +319,12 @@ def run_once(one: Method, setting: Setting) -> StreamPass:
         encoding[0] += time.perf_counter() - start
         return frame
 
-    opening = [torch.zeros(3, *setting.size), torch.full((3, *setting.size), 0.1)]
+    first_frames = [torch.zeros(3, *setting.size), torch.full((3, *setting.size), 0.1)]
     writing = 0.0
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         with VideoWriter(Path(folder) / "clip.mp4", frames_per_second=FRAMES_PER_SECOND) as video:
-            for frame in frames_of(one, semantic, opening):
+            for frame in frames_of(one, semantic, first_frames):
                 start_writing = time.perf_counter()
                 video.write(to_uint8(frame))
                 writing += time.perf_counter() - start_writing
@@ -344,15 +344,15 @@ def run_once(one: Method, setting: Setting) -> StreamPass:
     )
 
 
-def frames_of(one: Method, semantic: Callable[[int], Tensor], opening: list[Tensor]) -> Iterator[Tensor]:
+def frames_of(one: Method, semantic: Callable[[int], Tensor], first_frames: list[Tensor]) -> Iterator[Tensor]:
     """The method's clip, the given frames first."""
     numbers = range(one.num_frames + NUM_GIVEN)
     if one.is_live:
         stream: Iterable[Tensor] = map(semantic, numbers)
-        return one.engine.live(stream, share=one.share, lookahead=LOOKAHEAD, opening=opening, overlapped=True)
+        return one.engine.live(stream, share=one.share, lookahead=LOOKAHEAD, first_frames=first_frames, overlapped=True)
     nothing = torch.zeros(len(numbers), 1)
     keys = choose_keyframes(nothing, method="uniform", share=one.share, num_given=NUM_GIVEN)
-    return one.engine.frames(semantic, key_frames=keys, opening=opening)
+    return one.engine.frames(semantic, key_frames=keys, first_frames=first_frames)
 
 
 def matrix_product_rate(*, side: int, repetitions: int = 5) -> float:

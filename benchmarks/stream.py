@@ -113,7 +113,7 @@ def measure_stream(num_frames: int) -> dict[str, Any]:
         resident[video.num_frames] = resident_mb()
         seconds = time.perf_counter() - start
         times = frame_times(path)
-    settled = resident[min(resident)]
+    resolved = resident[min(resident)]
     beyond = engine.stopwatch.generator_calls - SHARE * num_frames
     due = [Fraction(number, FRAMES_PER_SECOND) for number in range(num_frames)]
     wrong = sum(time != expected for time, expected in zip(times, due, strict=False)) + abs(len(times) - len(due))
@@ -124,8 +124,8 @@ def measure_stream(num_frames: int) -> dict[str, Any]:
         "last_time_s": float(times[-1]),
         "keyframe_share": round(engine.stopwatch.generator_calls / num_frames, 5),
         "keyframes_beyond_share": round(beyond, 1),
-        "resident_settled_mb": round(settled, 1),
-        "growth_mb": round(max(resident.values()) - settled, 1),
+        "resident_settled_mb": round(resolved, 1),
+        "growth_mb": round(max(resident.values()) - resolved, 1),
         "seconds": round(seconds, 1),
         "frames_per_second": round(num_frames / seconds, 1),
         "is_exact": video.num_frames == num_frames and wrong == 0 and beyond <= MOST_BEYOND_SHARE,

@@ -1,5 +1,6 @@
-"""How is a video read frame by frame, in order, for testing?"""
+"""A video for testing, read frame by frame."""
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import torch
@@ -10,9 +11,15 @@ from data.layout import SequenceFiles
 from data.transforms import Geometry, Placement, View
 from util.errors import UserError
 
+# encoded frames that a sequence keeps: choice of key-frames, drawing, guide and page then encode each of them once
+_KEPT_BYTES = 2**30
+
 
 class VideoSequence:
-    """A video for testing, with or without real frames: the crop is chosen at its first frame and stays."""
+    """A video for testing, with or without real frames: the crop is chosen at its first frame and stays.
+
+    Semantic frames that were encoded are kept, up to a gigabyte; beyond that the oldest are encoded again when needed.
+    """
 
     def __init__(self, frames: Frames, *, encoder: Encoder, geometry: Geometry) -> None:
         """Choose the crop.
@@ -23,6 +30,7 @@ class VideoSequence:
         self.encoder = encoder
         self._frames = frames
         self._view = View(frames.size(0), geometry.place(frames.box(0)))
+        self._encoded: OrderedDict[int, Tensor] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -60,7 +68,13 @@ class VideoSequence:
         Raises:
             UserError: the frame's files are broken.
         """
-        return self.encoder.finish(self._frames.semantic(index, view=self._view, rng=None).to(device))
+        planes = self._encoded.get(index)
+        if planes is None:
+            planes = self._frames.semantic(index, view=self._view, rng=None)
+            self._encoded[index] = planes
+            if len(self._encoded) > max(1, _KEPT_BYTES // planes.nbytes):
+                self._encoded.popitem(last=False)
+        return self.encoder.finish(planes.to(device))
 
     def image(self, index: int) -> Tensor | None:
         """The real frame ``index``, float32 [3, H, W] in [-1, 1]; None where there is no real video.

@@ -12,11 +12,12 @@ import pytest
 
 import test as program
 import train
-from data.storage.picture_files import read_picture, write_picture
+from data.storage.picture_files import read_picture
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_face import STUDENT, TINY, write_tiny_face
 from util.errors import UserError
+from util.media.pictures import write_picture
 from util.media.video import probe, read_video
 
 BRIEF = ["--niter", "1", "--niter_decay", "0"]
@@ -68,8 +69,8 @@ def test_all_methods_have_all_frames_a_video_and_their_numbers(runs: Path, data:
     )
     assert set(summary["methods"]["mean_frame"]) == {"psnr", "ssim"}
     assert "data:video/mp4;base64" in (out / "index.html").read_text()
-    takes = json.loads((out / "metrics.json").read_text())["fast"]
-    assert takes[0]["psnr"][:2] == [None, None] and len(takes[0]["psnr"]) == 11
+    sequence_results = json.loads((out / "metrics.json").read_text())["fast"]
+    assert sequence_results[0]["psnr"][:2] == [None, None] and len(sequence_results[0]["psnr"]) == 11
     assert summary["commands"][0] == "python train.py --name teacher"
     assert summary["commands"][1].startswith("python train.py --name skd --stage skd")
     assert len(summary["commands"]) == 3
@@ -79,8 +80,8 @@ def test_given_frames_are_the_real_ones_and_key_frames_those_of_the_student(
     runs: Path, data: Path, tmp_path: Path
 ) -> None:
     run(runs, data, tmp_path / "out", "--interpolation", "nearest", "--keyframes", "uniform")
-    takes = json.loads((tmp_path / "out" / "metrics.json").read_text())["fast"]
-    assert takes[0]["key_frames"] == [0, 1, 4, 7, 10]
+    sequence_results = json.loads((tmp_path / "out" / "metrics.json").read_text())["fast"]
+    assert sequence_results[0]["key_frames"] == [0, 1, 4, 7, 10]
     frames = [read_picture(tmp_path / "out" / "fast" / "talk" / f"{number:05d}.png") for number in range(11)]
     assert np.array_equal(frames[5], frames[4]) and np.array_equal(frames[6], frames[7])
     assert not np.array_equal(frames[4], frames[7])

@@ -20,7 +20,7 @@ import models.inference.live
 import test as program
 from data.build import build_sequences
 from data.sources.camera import CameraCounts, Captured, LiveFrame, camera_frames
-from data.sources.video import own_video
+from data.sources.own_video import own_video
 from models import checkpoint as checkpoints
 from models.inference.live import LiveStream, StreamPass, camera_rounds, open_source, run_live
 from models.inference.pipeline import FirstFrames, choose, make_methods
@@ -145,14 +145,14 @@ def test_a_camera_gives_the_frames_of_the_whole_video_when_nothing_is_dropped(
     config = config_of("--checkpoint", checkpoint, "--lookahead", "4", "--first_frame", first)
     (one,) = make_methods(config, CPU)
     data = one.saved.config.data
-    opening = FirstFrames(config, data=data, count=2, device=CPU)
+    first_frames = FirstFrames(config, data=data, count=2, device=CPU)
     sequence, _ = own_video(video, data)
-    given = opening.frames(sequence)
+    given = first_frames.frames(sequence)
     keys = choose(sequence, one, len(given))
-    offline = list(one.engine.frames(sequence.semantic, key_frames=keys, opening=given))
+    offline = list(one.engine.frames(sequence.semantic, key_frames=keys, first_frames=given))
     pictures = (Captured(0.0, picture) for picture in read_video(video))
     frames = camera_frames(pictures, data, counts=CameraCounts())
-    stream = LiveStream(one, camera_rounds(frames, opening, name="talk"))
+    stream = LiveStream(one, camera_rounds(frames, first_frames, name="talk"))
     live = [drawn for _, drawn in stream]
     # eager PyTorch itself repeats its frames to the last bit but one
     assert torch.allclose(torch.stack(live), torch.stack(offline), rtol=0, atol=1e-5)
@@ -164,8 +164,8 @@ def test_a_datasets_sequences_come_again_and_again_each_with_its_own_opening(stu
     write_tiny_face(root, phase="test", num_frames=4, name="b", first=3)
     config = config_of("--checkpoint", student, "--dataroot", root, "--lookahead", "3")
     (one,) = make_methods(config, CPU)
-    opening = FirstFrames(config, data=one.saved.config.data, count=2, device=CPU)
-    stream = iter(LiveStream(one, open_source(config, one.saved, opening).rounds))
+    first_frames = FirstFrames(config, data=one.saved.config.data, count=2, device=CPU)
+    stream = iter(LiveStream(one, open_source(config, one.saved, first_frames).rounds))
     frames = [next(stream)[1] for _ in range(9 + 9)]
     stream.close()  # type: ignore[attr-defined]
     assert torch.allclose(torch.stack(frames[:9]), torch.stack(frames[9:]), rtol=0, atol=1e-5)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data.samples.face import sample_landmarks
-from data.storage.picture_files import write_picture
+from util.media.pictures import write_picture
 
 SHRINK = 4
 SIZE = (108, 132)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.storage.picture_files import write_picture
+from util.media.pictures import write_picture
 
 SKY, BUILDING, ROAD, CAR = 23, 11, 7, 26
 COLOURS = {SKY: (70, 130, 240), BUILDING: (130, 90, 70), ROAD: (90, 90, 90), CAR: (200, 30, 30)}

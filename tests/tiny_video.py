@@ -68,7 +68,7 @@ def landmark_finder(*, without: Sequence[int] = ()) -> LandmarkFinder:
 
 def know_faces(monkeypatch: pytest.MonkeyPatch, *, without: Sequence[int] = ()) -> None:
     """Put ``landmark_finder`` in dlib's place."""
-    for room in ("data.sources.video", "data.sources.camera"):
+    for room in ("data.sources.own_video", "data.sources.camera"):
         monkeypatch.setattr(f"{room}.load_landmark_finder", lambda: landmark_finder(without=without))
 
 

@@ -1,4 +1,4 @@
-"""Which processes train together, and how do they agree? ``torchrun`` starts them; without it there is one."""
+"""The processes that train together: ``torchrun`` starts them; without it there is one."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 import torch
-import torch.distributed as distributed
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from util.errors import UserError
@@ -60,7 +60,7 @@ class DistributedContext:
         if self.size == 1:
             return values
         total = values.detach().clone()
-        distributed.all_reduce(total)
+        dist.all_reduce(total)
         return total / self.size
 
     def all(self, holds: bool) -> bool:
@@ -68,7 +68,7 @@ class DistributedContext:
         if self.size == 1:
             return holds
         told = torch.tensor(float(holds), device=self._device())
-        distributed.all_reduce(told, op=distributed.ReduceOp.MIN)
+        dist.all_reduce(told, op=dist.ReduceOp.MIN)
         return bool(told)
 
     def gathered(self, value: T) -> list[T]:
@@ -76,7 +76,7 @@ class DistributedContext:
         if self.size == 1:
             return [value]
         told: list[T] = [value] * self.size
-        distributed.all_gather_object(told, value)
+        dist.all_gather_object(told, value)
         return told
 
     def first(self, number: float) -> float:
@@ -84,7 +84,7 @@ class DistributedContext:
         if self.size == 1:
             return number
         told = torch.tensor(number, dtype=torch.float64, device=self._device())
-        distributed.broadcast(told, src=0)
+        dist.broadcast(told, src=0)
         return float(told)
 
     @torch.no_grad()
@@ -103,12 +103,12 @@ class DistributedContext:
     def wait(self) -> None:
         """Go on when every process is here."""
         if self.size > 1:
-            distributed.barrier()
+            dist.barrier()
 
     @staticmethod
     def _device() -> torch.device:
         """Where the backend wants its tensors."""
-        uses_cuda = distributed.get_backend() == "nccl"
+        uses_cuda = dist.get_backend() == "nccl"
         return torch.device("cuda", torch.cuda.current_device()) if uses_cuda else torch.device("cpu")
 
 
@@ -116,7 +116,7 @@ SINGLE_PROCESS = DistributedContext()
 
 
 @contextmanager
-def joined(device: str) -> Iterator[DistributedContext]:
+def distributed(device: str) -> Iterator[DistributedContext]:
     """Join the processes that ``torchrun`` started, if it did; leave them when the block ends.
 
     Args:
@@ -130,8 +130,8 @@ def joined(device: str) -> Iterator[DistributedContext]:
     processes = DistributedContext(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
     if uses_cuda and processes.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(processes.local_rank)  # what NCCL talks through, and what "cuda" means from here on
-    distributed.init_process_group("nccl" if uses_cuda else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if uses_cuda else "gloo", timeout=PATIENCE)
     try:
         yield processes
     finally:
-        distributed.destroy_process_group()
+        dist.destroy_process_group()

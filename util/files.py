@@ -68,7 +68,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def atomic_directory(folder: Path, *, sign: str) -> Iterator[Path]:
+def atomic_directory(folder: Path, *, marker: str) -> Iterator[Path]:
     """Yield a scratch folder beside ``folder``; when the block ends well it takes the place of ``folder``.
 
     Args:
@@ -76,10 +76,10 @@ def atomic_directory(folder: Path, *, sign: str) -> Iterator[Path]:
         sign: a file that every such folder has; a folder without it is somebody else's and is not replaced.
 
     Raises:
-        UserError: when ``folder`` is there, not empty, and has no ``sign``.
+        UserError: when ``folder`` is there, not empty, and has no ``marker``.
     """
-    if folder.exists() and not (folder.is_dir() and ((folder / sign).is_file() or not any(folder.iterdir()))):
-        raise UserError(f"{folder}: expected a folder of results (with {sign}) or none, found something else; "
+    if folder.exists() and not (folder.is_dir() and ((folder / marker).is_file() or not any(folder.iterdir()))):
+        raise UserError(f"{folder}: expected a folder of results (with {marker}) or none, found something else; "
                         "give another folder")  # fmt: skip
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")

@@ -120,7 +120,7 @@ def read_label_set(text: str) -> LabelSet:
     return _parsed(written, where=text)
 
 
-def settled(text: str) -> str:
+def resolved(text: str) -> str:
     """``--label_set`` in a form that needs no file any more, for a checkpoint."""
     if text in LABEL_SETS or text.startswith("plain"):
         return text

@@ -16,9 +16,9 @@ from scipy.signal import savgol_filter
 from data.kinds.face import NUM_LANDMARKS, landmarks_as_text
 from data.layout import VIDEO_METADATA
 from data.prepare.folders import new_folders
-from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import write_json, write_text
+from util.media.pictures import write_picture
 from util.media.video import probe, read_video
 
 LandmarkFinder = Callable[[np.ndarray], np.ndarray | None]

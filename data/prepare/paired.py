@@ -8,9 +8,9 @@ from PIL import Image
 
 from data.layout import VIDEO_METADATA
 from data.prepare.folders import new_folders
-from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import write_json
+from util.media.pictures import write_picture
 from util.media.video import probe, read_video
 
 

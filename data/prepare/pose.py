@@ -21,9 +21,10 @@ from data.kinds.openpose import (
 from data.kinds.pose import frame_of
 from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_METADATA
 from data.prepare.folders import new_folders
-from data.storage.picture_files import picture_size, write_picture
+from data.storage.picture_files import picture_size
 from util.errors import UserError
 from util.files import write_json
+from util.media.pictures import write_picture
 from util.media.video import probe, read_video
 
 # A gap of more frames than this is no slip of the detector: the person was gone.
@@ -287,7 +288,7 @@ def retargeted(points: np.ndarray, *, reference: np.ndarray) -> np.ndarray:
     for part, joint in _CARRIED:
         carried = float(ratios[[end for end, _ in BONES].index(17 if joint == 0 else joint)])
         result[:, part, :2] = result[:, joint, None, :2] + carried * (points[:, part, :2] - points[:, joint, None, :2])
-    shift = _standing(reference) - _standing(result)
+    shift = _method_result(reference) - _method_result(result)
     result[..., :2] += shift
     result[~seen] = 0
     return result
@@ -304,7 +305,7 @@ def _bone_lengths(points: np.ndarray) -> np.ndarray:
     return np.array(lengths)
 
 
-def _standing(points: np.ndarray) -> np.ndarray:
+def _method_result(points: np.ndarray) -> np.ndarray:
     """Where somebody stands, (x, y): the middle of the body over time, the height of the soles."""
     seen = is_seen(points)
     body = points[:, BODY][seen[:, BODY]]

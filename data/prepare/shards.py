@@ -42,7 +42,7 @@ def prepare_shards(root: Path, out: Path, *, shard_mb: int = 256) -> None:
     sequences = find_all_sequences(root)
     if out.resolve() == root.resolve():
         raise UserError(f"--out {out}: expected another folder than --dataroot")
-    with atomic_directory(out, sign=shard_name(0)) as scratch:
+    with atomic_directory(out, marker=shard_name(0)) as scratch:
         shards = list(_grouped(sequences, num_bytes=shard_mb * 10**6))
         with tqdm(total=len(sequences), unit=" sequences", leave=False) as progress:
             for number, group in enumerate(shards):

@@ -17,8 +17,9 @@ from data.kinds.label_sets import LabelSet, channel_table
 from data.kinds.street import MAP_SUFFIXES
 from data.layout import PICTURE_SUFFIXES
 from data.prepare.folders import new_folders
-from data.storage.picture_files import picture_mode, read_ids, read_picture, write_picture
+from data.storage.picture_files import picture_mode, read_ids, read_picture
 from util.errors import UserError
+from util.media.pictures import write_picture
 
 # frankfurt_000000_000294_leftImg8bit.png: city, recording, frame, and what the file holds
 _CITYSCAPES_NAME = re.compile(r"(?P<recording>.+_\d{6})_(?P<frame>\d{6})(?:_(?P<content>.+))?")

@@ -9,9 +9,9 @@ from data.kinds.pose import pose_files
 from data.prepare.face import write_metadata
 from data.prepare.folders import new_folders
 from data.samples.worlds.puppet import FRAMES_PER_SECOND, Moment, Puppet
-from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import atomic_write, write_json
+from util.media.pictures import write_picture
 
 SEQUENCE = "puppet"
 # Test frames are another phase of the dance, a second and more after the last training frame.

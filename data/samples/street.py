@@ -11,9 +11,9 @@ from PIL import Image
 
 from data.layout import VIDEO_METADATA
 from data.samples.worlds.city import City, Frame
-from data.storage.picture_files import write_picture
 from util.errors import UserError
 from util.files import atomic_write, write_json
+from util.media.pictures import write_picture
 
 FRAMES_PER_SECOND = 17.0
 """As in Cityscapes."""

@@ -23,8 +23,8 @@ from data.kinds.face import FaceEncoder, face_box, face_width
 from data.kinds.paired import MODES
 from data.prepare.face import LandmarkFinder, enlarged, load_landmark_finder
 from data.sequences import VideoSequence
+from data.sources.own_video import check_finder_kind
 from data.sources.subject_size import UsualWidths, resizing
-from data.sources.video import check_finder_kind
 from data.transforms import Box, Geometry, View
 from options.config import DataConfig
 from util.errors import UserError
@@ -252,7 +252,7 @@ def _face_frames(
 
 
 class CameraStart:
-    """The first frames of a stream, as a sequence to take the opening from."""
+    """The first frames of a stream, as a sequence to take the first frames from."""
 
     def __init__(self, name: str, frames: Sequence[LiveFrame]) -> None:
         """Args: what it is called in errors, and the frames."""

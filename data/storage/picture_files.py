@@ -11,7 +11,6 @@ from PIL import Image, UnidentifiedImageError
 from data.storage.shards import open_file
 from data.storage.video_files import is_video_frame, read_video_frame, video_table
 from util.errors import UserError
-from util.files import atomic_write
 
 # What Pillow raises for a file that is missing, cut off, damaged or no picture at all; SyntaxError is a broken PNG.
 _READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -96,25 +95,6 @@ def picture_size(path: Path) -> tuple[int, int]:
             return picture.height, picture.width
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write ``picture`` whole or not at all; the suffix of ``path`` chooses the format.
-
-    Args:
-        path: of the file.
-        picture: uint8 [H, W, 3] or [H, W], or numbers, uint16 [H, W], for a PNG.
-
-    Raises:
-        ValueError: another type or shape.
-    """
-    types = (np.uint8, np.uint16) if picture.ndim == 2 else (np.uint8,)
-    if picture.dtype not in types or not (picture.ndim == 2 or picture.ndim == 3 and picture.shape[2] == 3):
-        raise ValueError(f"expected uint8 [H, W, 3] or [H, W], got {picture.dtype} {list(picture.shape)}")
-    # JPEG: quality 95 without thinning the colours, since these are frames to learn from, not to look at
-    settings = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {"compress_level": 4}
-    with atomic_write(path) as scratch:
-        Image.fromarray(picture).save(scratch, **settings)  # type: ignore[arg-type]
 
 
 class ArrayCache:

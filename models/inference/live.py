@@ -30,8 +30,8 @@ from data.sources.camera import (
     camera_pictures,
     sequence_frames,
 )
+from data.sources.own_video import own_video
 from data.sources.subject_size import note_on_sizes
-from data.sources.video import own_video
 from models.checkpoint import Checkpoint
 from models.inference.pipeline import FirstFrames, Method, make_methods, noted_widths
 from models.inference.threads import in_background
@@ -56,26 +56,26 @@ class StreamPass(NamedTuple):
     """A pass of a stream: a sequence from its beginning, or a camera until it ends."""
 
     frames: Iterator[LiveFrame]
-    opening: list[Tensor]
+    first_frames: list[Tensor]
 
 
-def sequence_rounds(sequences: Sequence[VideoSequence], opening: FirstFrames) -> Iterator[StreamPass]:
+def sequence_rounds(sequences: Sequence[VideoSequence], first_frames: FirstFrames) -> Iterator[StreamPass]:
     """Sequences one after the other, again and again, each at its own rate."""
     while True:
         for sequence in sequences:
-            yield StreamPass(sequence_frames(sequence), opening.frames(sequence))
+            yield StreamPass(sequence_frames(sequence), first_frames.frames(sequence))
 
 
-def camera_rounds(frames: Iterator[LiveFrame], opening: FirstFrames, *, name: str) -> Iterator[StreamPass]:
+def camera_rounds(frames: Iterator[LiveFrame], first_frames: FirstFrames, *, name: str) -> Iterator[StreamPass]:
     """A camera's frames, in one pass.
 
     Raises:
         UserError: it shows nothing that could be drawn from.
     """
-    first = list(islice(frames, max(opening.count, 1)))
+    first = list(islice(frames, max(first_frames.count, 1)))
     if not first:
         raise UserError(f"--webcam {name}: expected a stream with a face, where the model draws faces; found none")
-    yield StreamPass(chain(first, frames), opening.frames(CameraStart(name, first)))
+    yield StreamPass(chain(first, frames), first_frames.frames(CameraStart(name, first)))
 
 
 class LiveStream:
@@ -102,7 +102,7 @@ class LiveStream:
         """Pairs in order; what arrives before the engine is warm, for frames of that size, counts as arriving then."""
         began = 0.0
         warm_sizes: set[torch.Size] = set()
-        for frames, opening in self._rounds:
+        for frames, first_frames in self._rounds:
             first = next(frames, None)
             if first is None:
                 continue
@@ -112,11 +112,11 @@ class LiveStream:
                 began = time.perf_counter()
             frames = chain([first], frames)
             num_drawn = self.num_drawn
-            for frame, drawn in self._drawn(frames, opening):
+            for frame, drawn in self._drawn(frames, first_frames):
                 self.num_drawn = num_drawn + self._one.engine.stopwatch.generator_calls
                 yield frame._replace(time=max(frame.time, began)), drawn
 
-    def _drawn(self, frames: Iterator[LiveFrame], opening: list[Tensor]) -> Iterator[tuple[LiveFrame, Tensor]]:
+    def _drawn(self, frames: Iterator[LiveFrame], first_frames: list[Tensor]) -> Iterator[tuple[LiveFrame, Tensor]]:
         waiting: deque[LiveFrame] = deque()
 
         def semantics() -> Iterator[Tensor]:
@@ -130,7 +130,7 @@ class LiveStream:
             semantics(),
             share=one.share,
             lookahead=one.lookahead,
-            opening=opening,
+            first_frames=first_frames,
             overlapped=True,
             quality=one.quality,
         )
@@ -152,7 +152,7 @@ class Source(NamedTuple):
     counts: Callable[[], dict[str, float]]
 
 
-def open_source(config: TestConfig, saved: Checkpoint, opening: FirstFrames) -> Source:
+def open_source(config: TestConfig, saved: Checkpoint, first_frames: FirstFrames) -> Source:
     """A camera (``--webcam``), a video of one's own (``--video``), or the sequences of a dataset, for a checkpoint.
 
     Raises:
@@ -164,7 +164,7 @@ def open_source(config: TestConfig, saved: Checkpoint, opening: FirstFrames) -> 
         frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual))
         return Source(
             f"camera {config.webcam}" if config.webcam.isdecimal() else Path(config.webcam).name,
-            camera_rounds(frames, opening, name=config.webcam),
+            camera_rounds(frames, first_frames, name=config.webcam),
             lambda: {"dropped": pictures.num_dropped, **vars(counts)},
         )
     if config.video is not None:
@@ -184,7 +184,9 @@ def open_source(config: TestConfig, saved: Checkpoint, opening: FirstFrames) -> 
             print(others)
     name, rate = Path(config.video or config.dataroot).name, sequences[0].frames_per_second
     return Source(
-        f"{name}, {rate:.4g} frames/s, again and again", sequence_rounds(sequences, opening), lambda: {"dropped": 0}
+        f"{name}, {rate:.4g} frames/s, again and again",
+        sequence_rounds(sequences, first_frames),
+        lambda: {"dropped": 0},
     )
 
 
@@ -244,8 +246,8 @@ def run_live(config: TestConfig) -> None:
     torch.manual_seed(config.seed)
     one = make_methods(replace(config, lookahead=config.lookahead or LOOKAHEAD), device)[0]
     data, generator = one.saved.config.data, one.saved.config.generator
-    opening = FirstFrames(config, data=data, count=generator.n_frames_G - 1, device=device)
-    source = open_source(config, one.saved, opening)
+    first_frames = FirstFrames(config, data=data, count=generator.n_frames_G - 1, device=device)
+    source = open_source(config, one.saved, first_frames)
     stream = LiveStream(one, source.rounds)
     metadata = {
         "title": "Fast-Vid2Vid, live",

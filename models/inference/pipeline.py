@@ -15,7 +15,7 @@ from models.build import load_generator
 from models.checkpoint import Checkpoint
 from models.inference.runtimes.choose import make_runtime, read_runtime
 from models.inference.runtimes.engines import Runtime
-from models.inference.synthesizer import Synthesizer, draw_opening
+from models.inference.synthesizer import Synthesizer, draw_first_frames
 from models.interpolation.choose import choose_interpolator
 from models.keyframes.live import LiveKeyframes
 from models.keyframes.offline import choose_keyframes
@@ -113,12 +113,12 @@ class FirstFrames:
             self.generator = generator
 
     def frames(self, sequence: VideoSequence | CameraStart) -> list[Tensor]:
-        """The opening of ``sequence``; empty when it is generated."""
+        """The first frames of ``sequence``; empty when it is generated."""
         count = min(self.count, sequence.num_frames)
         if self.kind == "generated":
             return []
         if self.generator is not None:
-            return draw_opening(self.generator, sequence.semantic, count=count, device=self.device)
+            return draw_first_frames(self.generator, sequence.semantic, count=count, device=self.device)
         images = [sequence.image(number) for number in range(count)]
         real = [image for image in images if image is not None]
         if len(real) < count:
@@ -128,12 +128,12 @@ class FirstFrames:
             )
         return real
 
-    def num_real(self, opening: list[Tensor]) -> int:
-        """How many frames of an opening are given, not made."""
-        return len(opening) if self.kind == "real" else 0
+    def num_real(self, first_frames: list[Tensor]) -> int:
+        """How many frames of first frames are given, not made."""
+        return len(first_frames) if self.kind == "real" else 0
 
 
-def choose(sequence: VideoSequence, method: Method, num_opening: int) -> list[int]:
+def choose(sequence: VideoSequence, method: Method, num_first_frames: int) -> list[int]:
     """Key-frames of a sequence for a method; the whole semantic video is looked at, small."""
     if method.keyframes == "all":
         return list(range(sequence.num_frames))
@@ -141,7 +141,7 @@ def choose(sequence: VideoSequence, method: Method, num_opening: int) -> list[in
         chooser = LiveKeyframes(
             share=method.share,
             lookahead=method.lookahead,
-            num_given=num_opening,
+            num_given=num_first_frames,
             quality=method.quality,
         )
         pushed = [chooser.push(thumbnail(sequence.semantic(number))) for number in range(sequence.num_frames)]
@@ -151,26 +151,26 @@ def choose(sequence: VideoSequence, method: Method, num_opening: int) -> list[in
         thumbnails,
         method=method.keyframes,
         share=method.share,
-        num_given=num_opening,
+        num_given=num_first_frames,
         quality=method.quality,
     )
 
 
-def play(
-    one: Method, sequence: VideoSequence, keys: list[int], opening: list[Tensor], *, overlapped: bool = False
+def synthesize(
+    one: Method, sequence: VideoSequence, keys: list[int], first_frames: list[Tensor], *, overlapped: bool = False
 ) -> Iterator[Tensor]:
     """A method's frames; with ``--lookahead`` as a stream that knows no more, which chooses the same key-frames.
 
     ``overlapped``: see ``Synthesizer.frames``.
     """
     if not one.lookahead:
-        return one.engine.frames(sequence.semantic, key_frames=keys, opening=opening, overlapped=overlapped)
+        return one.engine.frames(sequence.semantic, key_frames=keys, first_frames=first_frames, overlapped=overlapped)
     stream = map(sequence.semantic, range(sequence.num_frames))
     return one.engine.live(
         stream,
         share=one.share,
         lookahead=one.lookahead,
-        opening=opening,
+        first_frames=first_frames,
         overlapped=overlapped,
         quality=one.quality,
     )

@@ -4,7 +4,7 @@ The engine streams: it holds a few frames at a time, whatever the video's length
 people can call it from Python::
 
     engine = Synthesizer(generator, num_frames=3, interpolator=make_interpolator("dis"), device=device)
-    for frame in engine.frames(semantic, key_frames=numbers, opening=given):  # the whole semantic video is there
+    for frame in engine.frames(semantic, key_frames=numbers, first frames=given):  # the whole semantic video is there
         ...
     for frame in engine.live(camera, share=0.3, lookahead=6):  # semantic frames come one by one
         ...
@@ -120,7 +120,7 @@ class Synthesizer:
         semantic: SemanticSource,
         *,
         key_frames: Sequence[int],
-        opening: Sequence[Tensor] = (),
+        first_frames: Sequence[Tensor] = (),
         overlapped: bool = False,
     ) -> Iterator[Tensor]:
         """All frames of the video in order, one for every frame number from 0 to the last key-frame.
@@ -129,7 +129,7 @@ class Synthesizer:
             semantic: gives the semantic frame [C, H, W] of a number; asked for key-frames alone, unless the
                 interpolator is guided by the others.
             key_frames: sorted numbers of the frames that are given or drawn, from 0 to the video's last frame.
-            opening: frames [3, H, W] in [-1, 1] that are there already, for the first key-frames. Without any, the
+            first frames: frames [3, H, W] in [-1, 1] that are there already, for the first key-frames. Without any, the
                 first frame is drawn from its semantics alone.
             overlapped: draw and compensate in threads of their own, some frames ahead of the caller. The frames are
                 the same, bit by bit; the parts of the stopwatch then add up to more than the time that passes.
@@ -138,14 +138,16 @@ class Synthesizer:
             Frames [3, H, W] in [-1, 1] on the engine's device; key-frames as the generator drew them, bit by bit.
 
         Raises:
-            ValueError: when the key-frames are not sorted from 0, or there are fewer than opening frames.
+            ValueError: when the key-frames are not sorted from 0, or there are fewer than first frames frames.
         """
         if list(key_frames) != sorted(set(key_frames)) or not key_frames or key_frames[0] != 0:
             raise ValueError(f"expected sorted key-frames from 0, got {list(key_frames)[:5]}…")
-        if len(key_frames) < len(opening):
-            raise ValueError(f"expected a key-frame for each of {len(opening)} opening frames, got {len(key_frames)}")
+        if len(key_frames) < len(first_frames):
+            raise ValueError(
+                f"expected a key-frame for each of {len(first_frames)} first frames frames, got {len(key_frames)}"
+            )
         self.stopwatch = Stopwatch()
-        yield from self._filled(self._chosen(semantic, key_frames), opening, overlapped=overlapped)
+        yield from self._filled(self._chosen(semantic, key_frames), first_frames, overlapped=overlapped)
 
     def live(
         self,
@@ -153,7 +155,7 @@ class Synthesizer:
         *,
         share: float,
         lookahead: int,
-        opening: Sequence[Tensor] = (),
+        first_frames: Sequence[Tensor] = (),
         overlapped: bool = False,
         quality: float | None = None,
     ) -> Iterator[Tensor]:
@@ -165,7 +167,7 @@ class Synthesizer:
             semantics: semantic frames [C, H, W], of a camera or any length of video; read no further ahead than needed.
             share: key-frames per frame that is not given, in (0, 1].
             lookahead: a frame waits for at most so many frames, itself included; 1 draws every frame.
-            opening: as in ``frames``.
+            first frames: as in ``frames``.
             overlapped: as in ``frames``; the stream is then read some frames ahead.
             quality: in place of the share, as in ``LiveKeyframes``.
 
@@ -173,15 +175,15 @@ class Synthesizer:
             As many frames as ``semantics`` has, [3, H, W] in [-1, 1].
         """
         self.stopwatch, self.latency = Stopwatch(), LatencyMeter()
-        chooser = LiveKeyframes(share=share, lookahead=lookahead, num_given=len(opening), quality=quality)
+        chooser = LiveKeyframes(share=share, lookahead=lookahead, num_given=len(first_frames), quality=quality)
         chosen = self._chosen_live(self.latency.arriving(semantics), chooser)
-        yield from self.latency.leaving(self._filled(chosen, opening, overlapped=overlapped))
+        yield from self.latency.leaving(self._filled(chosen, first_frames, overlapped=overlapped))
 
     def _filled(
-        self, chosen: Iterator[KeySemantic], opening: Sequence[Tensor], *, overlapped: bool
+        self, chosen: Iterator[KeySemantic], first_frames: Sequence[Tensor], *, overlapped: bool
     ) -> Iterator[Tensor]:
         """All frames, from what is known of every key-frame before it is drawn."""
-        keys = self._key_frames(chosen, opening)
+        keys = self._key_frames(chosen, first_frames)
         if overlapped:
             return in_background(fill_between(in_background(keys, ahead=1), self._timed_interpolator))
         return fill_between(keys, self._timed_interpolator)
@@ -233,14 +235,14 @@ class Synthesizer:
         self.stopwatch.interpolator_seconds += _now(self.device) - start
         return between
 
-    def _key_frames(self, chosen: Iterator[KeySemantic], opening: Sequence[Tensor]) -> Iterator[KeyFrame]:
+    def _key_frames(self, chosen: Iterator[KeySemantic], first_frames: Sequence[Tensor]) -> Iterator[KeyFrame]:
         """Every key-frame, drawn; the past holds key-frames only, as in training."""
         maps: deque[Tensor] = deque(maxlen=self.num_frames)
         past: deque[Tensor] = deque(maxlen=self.num_frames - 1)
         for position, (number, semantic, guides) in enumerate(chosen):
             maps.append(semantic.to(self.device).unsqueeze(0))
-            is_there = position < len(opening)
-            frame = opening[position].to(self.device) if is_there else self._draw(maps, past)
+            is_there = position < len(first_frames)
+            frame = first_frames[position].to(self.device) if is_there else self._draw(maps, past)
             past.append(frame.unsqueeze(0))
             yield KeyFrame(number, frame, guides)
 
@@ -263,7 +265,7 @@ class Synthesizer:
 
 
 @torch.inference_mode()
-def draw_opening(
+def draw_first_frames(
     generator: GlobalGenerator, semantic: SemanticSource, *, count: int, device: torch.device
 ) -> list[Tensor]:
     """The first frames of a video from a single-image generator (``--first_frame single``).

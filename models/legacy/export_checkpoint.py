@@ -58,8 +58,8 @@ def main() -> None:
     parser = OneLineParser(prog="python -m models.legacy.export_checkpoint", description=__doc__, allow_abbrev=False)
     parser.add_argument("--checkpoint", required=True, help="checkpoints/NAME, or one of its saves")
     parser.add_argument("--out", required=True, type=Path, help="the .pth file to write")
-    told = parser.parse_args()
-    print("\n".join(export_generator(told.checkpoint, told.out)))
+    args = parser.parse_args()
+    print("\n".join(export_generator(args.checkpoint, args.out)))
 
 
 if __name__ == "__main__":

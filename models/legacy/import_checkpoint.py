@@ -33,7 +33,7 @@ WORTH_KEEPING = (
 
 
 @dataclass(frozen=True)
-class Told:
+class Args:
     """What a file cannot say of itself: flags of this program beside its own."""
 
     data: DataConfig = DataConfig()
@@ -148,23 +148,23 @@ def data_found(dataset_mode: str, semantic_channels: int) -> dict[str, Any]:
     return found
 
 
-def resolve_data(found: dict[str, Any], told: Sequence[str], *, semantic_channels: int, where: str) -> Told:
+def resolve_data(found: dict[str, Any], args: Sequence[str], *, semantic_channels: int, where: str) -> Args:
     """The data's config: what was found, then the user's flags.
 
     Raises:
         UserError: for an unknown flag, or when they make another number of channels than the file has.
     """
     flags = [word for name, value in found.items() for word in (f"--{name}", _word(value))]
-    settled = parse(Told, [*flags, *told], description=__doc__ or "")
-    channels = build_encoder(settled.data).num_channels
+    resolved = parse(Args, [*flags, *args], description=__doc__ or "")
+    channels = build_encoder(resolved.data).num_channels
     if channels != semantic_channels:
         remedies = {"pose": "--openpose_only, --densepose_only or ", "street": "--label_set, --use_instance or "}
-        remedy = remedies.get(settled.data.dataset_mode, "") + "another --dataset_mode"
+        remedy = remedies.get(resolved.data.dataset_mode, "") + "another --dataset_mode"
         raise UserError(
-            f"{where}: it reads {semantic_channels} channels a frame, --dataset_mode {settled.data.dataset_mode} with "
+            f"{where}: it reads {semantic_channels} channels a frame, --dataset_mode {resolved.data.dataset_mode} with "
             f"these flags makes {channels}; give {remedy}, as it was trained with"
         )
-    return settled
+    return resolved
 
 
 def _word(value: Any) -> str:
@@ -191,7 +191,7 @@ def plain_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def import_generator(
-    files: Sequence[Path], out: Path, *, dataset_mode: str, role: str, told: Sequence[str] = ()
+    files: Sequence[Path], out: Path, *, dataset_mode: str, role: str, args: Sequence[str] = ()
 ) -> list[str]:
     """Write ``out/latest``, a checkpoint that draws the frames of the published program.
 
@@ -219,7 +219,7 @@ def import_generator(
         raise UserError(f"{where}: draws single images, and no such student exists; give --as teacher")
     options = options_found(olds[0])
     data = data_found(dataset_mode, found.semantic_channels) | options
-    settled = resolve_data(data, told, semantic_channels=found.semantic_channels, where=where)
+    resolved = resolve_data(data, args, semantic_channels=found.semantic_channels, where=where)
     architecture = found.generator | {
         "low_demand": role == "student",
         "warp_align_corners": False,
@@ -228,9 +228,9 @@ def import_generator(
     config = TrainConfig(
         # a student was trained whole elsewhere: it needs no teacher here, and its stage is not taken up
         run=RunConfig(name=out.name, checkpoints_dir=str(out.parent), stage="first_frame" if is_image else "teacher"),
-        data=settled.data,
+        data=resolved.data,
         generator=from_json(GeneratorConfig, architecture, where=where),
-        schedule=ScheduleConfig(no_first_img=settled.no_first_img),
+        schedule=ScheduleConfig(no_first_img=resolved.no_first_img),
     )
     generator = build_generator(config.generator, semantic_channels=found.semantic_channels)
     weights, num_counters = _complete(scales, generator.state_dict())
@@ -261,7 +261,7 @@ def import_generator(
         lines.append(f"warning: the file's first down-sampling has stride {stride}, that of a "
                      f"{'student' if stride == 1 else 'teacher'}; --as {role} was followed")  # fmt: skip
     lines += [
-        f"warning: not in the file, check them: --as {role}, " + _listed(_unsure(settled, options)),
+        f"warning: not in the file, check them: --as {role}, " + _listed(_unsure(resolved, options)),
         "for the published frames: warp_align_corners false, batch_statistics true",
         f"written: {out}/latest",
     ]
@@ -279,16 +279,16 @@ def _complete(scales: Sequence[dict[str, Tensor]], own: dict[str, Tensor]) -> tu
     return weights | counters, len(counters)
 
 
-def _unsure(settled: Told, options: dict[str, Any]) -> dict[str, Any]:
+def _unsure(resolved: Args, options: dict[str, Any]) -> dict[str, Any]:
     """Settings that neither shapes nor the file's own options decide."""
     of_kind = {
         "face": ("no_canny_edge",),
         "street": ("label_set", "use_instance", "fg_labels"),
         "pose": ("openpose_only", "densepose_only", "basic_point_only", "remove_face_labels"),
-    }[settled.data.dataset_mode]
+    }[resolved.data.dataset_mode]
     names = [name for name in ("loadSize", "resize_or_crop", *of_kind) if name not in options]
-    values = {name: getattr(settled.data, name) for name in names}
-    return values if "no_first_img" in options else values | {"no_first_img": settled.no_first_img}
+    values = {name: getattr(resolved.data, name) for name in names}
+    return values if "no_first_img" in options else values | {"no_first_img": resolved.no_first_img}
 
 
 def _listed(values: Mapping[str, Any]) -> str:
@@ -307,9 +307,9 @@ def main() -> None:
     parser.epilog = "Further flags say how its data was made: " + ", ".join(
         f"--{one.name}" for one in dataclasses.fields(DataConfig) if one.name != "dataset_mode"
     ) + ", --no_first_img"  # fmt: skip
-    known, told = parser.parse_known_args()
+    known, args = parser.parse_known_args()
     print(
-        "\n".join(import_generator(known.files, known.out, dataset_mode=known.dataset_mode, role=known.role, told=told))
+        "\n".join(import_generator(known.files, known.out, dataset_mode=known.dataset_mode, role=known.role, args=args))
     )
 
 

@@ -238,17 +238,17 @@ def _append(target: object, items: list[Any]) -> None:
     target.extend(items)
 
 
-def _elsewhere(told: object) -> Storage | Name:
+def _elsewhere(args: object) -> Storage | Name:
     """A persistent id: a storage, or a class beside its source text (which is not looked at)."""
-    _require(isinstance(told, tuple) and len(told) >= 2, f"a reference to {_shown(told)}")
-    assert isinstance(told, tuple)
-    if told[0] == "module":
-        _require(isinstance(told[1], Name), f"a reference to {_shown(told)}")
-        return told[1]
-    is_storage = told[0] == "storage" and len(told) in (5, 6) and (len(told) == 5 or told[5] is None)
-    _require(is_storage and isinstance(told[1], Name) and told[1].text in STORAGES, f"a reference to {_shown(told)}")
-    _require(isinstance(told[2], str) and _is_count(told[4]), f"a storage called {_shown(told[2])}")
-    return Storage(told[2], STORAGES[told[1].text], told[4])
+    _require(isinstance(args, tuple) and len(args) >= 2, f"a reference to {_shown(args)}")
+    assert isinstance(args, tuple)
+    if args[0] == "module":
+        _require(isinstance(args[1], Name), f"a reference to {_shown(args)}")
+        return args[1]
+    is_storage = args[0] == "storage" and len(args) in (5, 6) and (len(args) == 5 or args[5] is None)
+    _require(is_storage and isinstance(args[1], Name) and args[1].text in STORAGES, f"a reference to {_shown(args)}")
+    _require(isinstance(args[2], str) and _is_count(args[4]), f"a storage called {_shown(args[2])}")
+    return Storage(args[2], STORAGES[args[1].text], args[4])
 
 
 VALUES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from data.kinds.label_sets import settled
+from data.kinds.label_sets import resolved
 from models import checkpoint as checkpoints
 from models.build import blank_inputs, build_generator
 from models.training.run import Training
@@ -37,7 +37,7 @@ def resolve_labels(config: TrainConfig) -> TrainConfig:
     """Labels of the user's own go into the checkpoint, which must not depend on where their file lies."""
     if config.data.dataset_mode != "street":
         return config
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, label_set=settled(config.data.label_set)))
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, label_set=resolved(config.data.label_set)))
 
 
 def check_unchanged(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from data.build import build_sequences
 from data.sequences import VideoSequence
-from models.inference.synthesizer import Synthesizer, draw_opening
+from models.inference.synthesizer import Synthesizer, draw_first_frames
 from models.interpolation.choose import make_interpolator
 from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import thumbnail
@@ -42,12 +42,12 @@ def _drawn(training: Training, sequence: VideoSequence) -> Iterator[tuple[int, T
             def semantic(_: int, number: int = number) -> Tensor:
                 return sequence.semantic(number)
 
-            yield number, draw_opening(generator, semantic, count=1, device=device)[0]
+            yield number, draw_first_frames(generator, semantic, count=1, device=device)[0]
         return
     num_frames = training.config.generator.n_frames_G
     num_given = 0 if training.config.schedule.no_first_img else min(num_frames - 1, sequence.num_frames)
     real = [sequence.image(number) for number in range(num_given)]
-    opening = [image for image in real if image is not None]
+    first_frames = [image for image in real if image is not None]
     engine = Synthesizer(
         cast(VideoGenerator, generator),
         num_frames=num_frames,
@@ -55,9 +55,9 @@ def _drawn(training: Training, sequence: VideoSequence) -> Iterator[tuple[int, T
         device=device,
         foreground=sequence.encoder.foreground,
     )
-    keys = _key_frames(training, sequence, len(opening))
-    frames = engine.frames(sequence.semantic, key_frames=keys, opening=opening)
-    yield from ((number, frame) for number, frame in enumerate(frames) if number >= len(opening))
+    keys = _key_frames(training, sequence, len(first_frames))
+    frames = engine.frames(sequence.semantic, key_frames=keys, first_frames=first_frames)
+    yield from ((number, frame) for number, frame in enumerate(frames) if number >= len(first_frames))
 
 
 class Validation:

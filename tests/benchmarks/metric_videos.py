@@ -10,8 +10,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from benchmarks.metrics.videos import Pair
-from data.storage.picture_files import write_picture
-from util.media.pictures import to_uint8
+from util.media.pictures import to_uint8, write_picture
 
 SIDE = 48
 

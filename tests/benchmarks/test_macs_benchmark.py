@@ -1,11 +1,10 @@
 """Does `benchmark.py macs` print the paper's own figures?"""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from benchmarks import SUBCOMMANDS, build_parser
+from benchmarks import build_parser
 from benchmarks.macs import PART_TIME, TEACHER, measure
 from benchmarks.macs import STUDENT as ONE_FRAME
 from benchmarks.motion_macs import motion_macs
@@ -119,9 +118,3 @@ def test_a_checkpoint_that_is_not_there_is_named() -> None:
     arguments = build_parser("").parse_args(["macs", "--checkpoint", "no/such"])
     with pytest.raises(UserError, match="--checkpoint no/such"):
         arguments.run(arguments)
-
-
-def test_subcommands_without_a_module_are_not_listed() -> None:
-    known = {path.stem for path in Path("benchmarks").glob("*.py")}
-    text = build_parser("").format_help()
-    assert all((f"    {name} " in text) == (name in known) for name in SUBCOMMANDS)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.metrics.bootstrap import bootstrap_interval
 from benchmarks.metrics.manifest import Backbone, Manifest, Result, comparable, differences, table_warnings
 from benchmarks.metrics.measure import MeanOverFrames, Rules, over_frames
-from benchmarks.metrics.table import as_text, read_results, write_results
+from benchmarks.metrics.results_file import as_text, read_results, write_results
 from tests.benchmarks.metric_videos import moving_scene, noisy, pair_of
 from util.errors import UserError
 from util.files import file_sha256

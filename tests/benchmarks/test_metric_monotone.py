@@ -22,7 +22,7 @@ from benchmarks.metrics.landmarks import make_landmark_error
 from benchmarks.metrics.lpips import Lpips, load_lpips
 from benchmarks.metrics.measure import MeanOverFrames, Metric, Rules, over_frames
 from benchmarks.metrics.pose_error import make_keypoint_error, make_pose_drawing_error
-from benchmarks.metrics.temporal import make_flicker, make_warping_error
+from benchmarks.metrics.warping_error import make_flicker, make_warping_error
 from models.flow.estimators import make_flow
 from tests.benchmarks.metric_videos import SIDE, blurred, noisy, pair_of, rises, shuffled
 from util.image_quality import psnr, ssim

@@ -1,4 +1,4 @@
-"""Does `python -m benchmarks.metrics` judge folders of frames, keep what it found, and say what it cannot do?"""
+"""Does `python benchmark.py metrics` judge folders of frames, keep what it found, and say what it cannot do?"""
 
 import json
 from pathlib import Path
@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.metrics.__main__ import build_parser, main
-from benchmarks.metrics.table import read_results
+from benchmarks import build_parser
+from benchmarks.metrics.results_file import read_results
 from benchmarks.metrics.videos import CLIP_LENGTH, clip_ranges, find_videos, pair_videos
 from tests.benchmarks.metric_videos import blurred, moving_scene, noisy, write_frames
 from util.errors import UserError
 
 
 def run(*words: str | Path) -> None:
-    main(build_parser().parse_args([str(word) for word in words]))
+    arguments = build_parser("").parse_args(["metrics", *(str(word) for word in words)])
+    arguments.run(arguments)
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def results(tmp_path: Path) -> Path:
     write_frames(root / "teacher" / "talk", blurred(real, 1.0))
     write_frames(tmp_path / "real" / "talk", real)
     (root / "semantics").mkdir()
-    takes = [{"sequence": "talk", "num_given": 1}]
-    (root / "metrics.json").write_text(json.dumps({"fast": takes, "teacher": takes}))
+    sequence_results = [{"sequence": "talk", "num_given": 1}]
+    (root / "metrics.json").write_text(json.dumps({"fast": sequence_results, "teacher": sequence_results}))
     return root
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.metrics.measure import MeanOverFrames, Rules, over_frames
-from benchmarks.metrics.temporal import flicker, make_flicker, make_warping_error, visible, warping_error
+from benchmarks.metrics.warping_error import flicker, make_flicker, make_warping_error, visible, warping_error
 from models.flow.estimators import make_flow
 from tests.benchmarks.metric_videos import SIDE, blurred, moving_scene, noisy, pair_of, rises, shuffled
 from util.image_quality import psnr

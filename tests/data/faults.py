@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from data.kinds.openpose import people_as_json
-from data.storage.picture_files import picture_size, write_picture
+from data.storage.picture_files import picture_size
 from util.files import write_json, write_text
+from util.media.pictures import write_picture
 
 
 class Fault(NamedTuple):

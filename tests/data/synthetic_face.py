@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from data.kinds.face import landmarks_as_text
-from data.storage.picture_files import write_picture
 from util.files import write_text
+from util.media.pictures import write_picture
 
 
 def synthetic_points(*, center: tuple[float, float] = (60.0, 60.0), width: float = 40.0) -> np.ndarray:

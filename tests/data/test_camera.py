@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from data.sources.camera import CameraCounts, Captured, DropOldestQueue, camera_frames, camera_pictures, paced
-from data.sources.video import own_video
+from data.sources.own_video import own_video
 from options.config import DataConfig
 from tests.tiny_video import know_faces, write_talk
 from util.errors import UserError

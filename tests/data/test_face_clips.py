@@ -11,10 +11,11 @@ from torch.utils.data import DataLoader
 from data.clips import ClipRequest, PackedClip, RequestSampler, VideoClips, collate_clips
 from data.kinds.face import FaceEncoder, FaceFrames, read_landmarks
 from data.layout import face_files
-from data.storage.picture_files import ArrayCache, write_picture
+from data.storage.picture_files import ArrayCache
 from data.transforms import Geometry
 from tests.data.synthetic_face import write_face_dataset
 from util.errors import UserError
+from util.media.pictures import write_picture
 
 GEOMETRY = Geometry("scaleWidth", 64, 64)
 

@@ -1,16 +1,19 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from data.build import build_sequences
+from data.kinds.face import FaceFrames
 from data.sequences import VideoSequence
-from data.storage.picture_files import write_picture
 from options.config import DataConfig
 from tests.data.synthetic_face import write_face_dataset
+from tests.tiny_face import write_tiny_face
 from util.errors import UserError
 from util.files import write_json
+from util.media.pictures import write_picture
 
 
 def sequences(root: Path) -> list[VideoSequence]:
@@ -98,3 +101,25 @@ def test_frame_of_another_size_is_named(tmp_path: Path) -> None:
     (one,) = sequences(tmp_path)
     with pytest.raises(UserError, match="00001.png"):
         one.semantic(1)
+
+
+def test_a_frame_is_encoded_once_however_often_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_tiny_face(tmp_path, phase="test", num_frames=4)
+    (sequence,) = build_sequences(DataConfig(loadSize=32), root=root, phase="test")
+    encoded: list[int] = []
+    original = FaceFrames.semantic
+
+    def counting(self: FaceFrames, index: int, **settings: Any) -> torch.Tensor:
+        encoded.append(index)
+        return original(self, index, **settings)
+
+    monkeypatch.setattr(FaceFrames, "semantic", counting)
+    first = [sequence.semantic(number) for number in range(4)]
+    assert all(torch.equal(sequence.semantic(number), first[number]) for number in range(4))
+    assert encoded == [0, 1, 2, 3]
+    monkeypatch.setattr("data.sequences._KEPT_BYTES", 2 * first[0].nbytes)
+    assert torch.equal(sequence.semantic(0), first[0]) and encoded == [0, 1, 2, 3]
+    (short,) = build_sequences(DataConfig(loadSize=32), root=root, phase="test")
+    for number in (0, 1, 2, 0):
+        short.semantic(number)
+    assert encoded[4:] == [0, 1, 2, 0] and len(short._encoded) == 2

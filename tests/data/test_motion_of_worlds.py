@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.temporal import flicker, visible, warping_error
+from benchmarks.metrics.warping_error import flicker, visible, warping_error
 from data.clips import Clip
 from data.samples.worlds.city import City
 from data.samples.worlds.puppet import Puppet

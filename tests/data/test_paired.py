@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from data.build import build_clips, build_encoder, build_sequences
 from data.clips import ClipRequest
 from data.kinds.paired import PairedEncoder
-from data.storage.picture_files import write_picture
 from options.config import DataConfig, ScheduleConfig
 from tests.tiny_street import painted, tiny_labels, write_tiny_paired
 from util.errors import UserError
+from util.media.pictures import write_picture
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.storage.picture_files import ArrayCache, picture_size, read_picture, write_picture
+from data.storage.picture_files import ArrayCache, picture_size, read_picture
 from util.errors import UserError
+from util.media.pictures import write_picture
 
 NOISE = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
 

@@ -25,12 +25,12 @@ from data.kinds.openpose import (
     read_people,
 )
 from data.kinds.pose import BASIC_PARTS, NUM_DRAWN_PARTS, STROKES, PoseEncoder, draw_person, shaken
-from data.storage.picture_files import write_picture
 from data.transforms import Box, middle_half
 from options.config import DataConfig, ScheduleConfig
 from tests.golden import GOLDENS
 from util.errors import UserError
 from util.files import write_json, write_text
+from util.media.pictures import write_picture
 
 SIZE = (144, 256)
 

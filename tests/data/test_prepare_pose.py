@@ -8,11 +8,11 @@ from data.kinds.openpose import BODY, is_seen, people_as_json, read_people
 from data.kinds.pose import pose_files
 from data.prepare.__main__ import build_parser, main
 from data.prepare.pose import BONES, filled, followed, prepare_pose, retargeted, smoothed
-from data.storage.picture_files import write_picture
 from options.config import DataConfig
 from tests.data.test_pose_data import standing_person
 from util.errors import UserError
 from util.files import write_json
+from util.media.pictures import write_picture
 
 
 def walk(num_frames: int = 12, *, step: float = 3.0, scale: float = 1.0, y: float = 10.0) -> np.ndarray:

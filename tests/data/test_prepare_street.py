@@ -7,11 +7,12 @@ from PIL import Image
 
 from data.build import build_sequences
 from data.prepare.__main__ import build_parser, main
-from data.storage.picture_files import read_ids, write_picture
+from data.storage.picture_files import read_ids
 from options.config import DataConfig
 from tests.tiny_street import CAR, COLOURS, painted, tiny_instances, tiny_labels
 from util.errors import UserError
 from util.files import write_json
+from util.media.pictures import write_picture
 from util.media.video import write_video
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from data.build import build_clips, build_sequences
 from data.clips import ClipRequest, PackedClip, RequestSampler, collate_clips
 from data.prepare.shards import prepare_shards
-from data.storage.picture_files import picture_size, read_picture, write_picture
+from data.storage.picture_files import picture_size, read_picture
 from data.storage.shards import listing, open_file, stamp
 from data.storage.size_index import kept
 from data.storage.video_files import VideoReader, frames_of, read_video_frame, video_table
@@ -28,6 +28,7 @@ from options.config import DataConfig, ScheduleConfig
 from tests.data.synthetic_face import write_face_dataset
 from tests.tiny_street import write_tiny_paired, write_tiny_street
 from util.errors import UserError
+from util.media.pictures import write_picture
 from util.media.video import read_video, write_video
 
 PAIRED = DataConfig(dataset_mode="paired", loadSize=64)

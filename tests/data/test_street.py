@@ -11,15 +11,15 @@ from PIL import Image
 
 from data.build import build_clips, build_encoder, build_sequences
 from data.clips import ClipRequest, collate_clips
-from data.kinds.label_sets import CITYSCAPES_19, CITYSCAPES_35, read_label_set, settled
+from data.kinds.label_sets import CITYSCAPES_19, CITYSCAPES_35, read_label_set, resolved
 from data.kinds.street import StreetEncoder, instance_edges
-from data.storage.picture_files import write_picture
 from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import thumbnail
 from options.config import DataConfig, ScheduleConfig
 from tests.golden import load_golden
 from tests.tiny_street import CAR, COLOURS, ROAD, SKY, tiny_labels, write_tiny_street
 from util.errors import UserError
+from util.media.pictures import write_picture
 
 STREET = DataConfig(dataset_mode="street", loadSize=64, use_instance=True)
 
@@ -223,11 +223,11 @@ def test_label_sets_are_read_from_a_file_and_need_it_no_more(tmp_path: Path) -> 
     rows = [{"name": "sky", "id": 300, "color": [1, 2, 3]}, {"name": "road", "id": 7, "color": [4, 5, 6]}]
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(rows))
-    kept = settled(str(path))
+    kept = resolved(str(path))
     labels = read_label_set(str(path))
     path.unlink()
     assert read_label_set(kept) == labels and labels[0].id == 300
-    assert settled("cityscapes35") == "cityscapes35" and len(read_label_set("plain7")) == 7
+    assert resolved("cityscapes35") == "cityscapes35" and len(read_label_set("plain7")) == 7
     with pytest.raises(UserError, match="found id 7 twice"):
         read_label_set(json.dumps([rows[1], rows[1]]))
 

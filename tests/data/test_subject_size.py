@@ -12,8 +12,8 @@ from data.build import build_clips, build_sequences
 from data.prepare.face import LandmarkFinder, prepare_face
 from data.samples.face import sample_landmarks
 from data.sources.camera import CameraCounts, Captured, camera_frames
+from data.sources.own_video import own_video
 from data.sources.subject_size import UsualWidths, note_on_sizes, resizing
-from data.sources.video import own_video
 from options.config import DataConfig, ScheduleConfig
 from tests.tiny_face import SHRINK, SIZE
 from tests.tiny_video import write_talk
@@ -32,7 +32,7 @@ def find_still_face(picture: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def find(monkeypatch: pytest.MonkeyPatch) -> LandmarkFinder:
-    for room in ("data.sources.video", "data.sources.camera"):
+    for room in ("data.sources.own_video", "data.sources.camera"):
         monkeypatch.setattr(f"{room}.load_landmark_finder", lambda: find_still_face)
     return find_still_face
 
@@ -107,7 +107,7 @@ def test_a_video_without_a_face_and_one_whose_face_is_lost_by_resizing_are_told(
     def find(picture: np.ndarray) -> np.ndarray | None:
         return POINTS if picture.shape[:2] == seen_at else None
 
-    monkeypatch.setattr("data.sources.video.load_landmark_finder", lambda: find)
+    monkeypatch.setattr("data.sources.own_video.load_landmark_finder", lambda: find)
     with pytest.raises(UserError, match=f"expected a face, found none in {told}"):
         own_video(write_talk(tmp_path / "talk.mp4", num_frames=3), FACE, usual=UsualWidths(WIDTH * 2, WIDTH * 2))
 

@@ -16,7 +16,7 @@ from data.prepare.paired import prepare_paired
 from data.samples.face import FACE_SPLIT, write_face_sample
 from data.samples.pose import POSE_SPLIT, write_pose_sample
 from data.samples.street import STREET_SPLIT, write_street_sample
-from data.storage.picture_files import read_picture, write_picture
+from data.storage.picture_files import read_picture
 from data.validate import Report, ValidateConfig, main, validate
 from options.cli import parse
 from options.config import DataConfig, ScheduleConfig
@@ -25,6 +25,7 @@ from tests.data.synthetic_face import write_face_dataset
 from tests.data.test_pose_data import standing_person
 from tests.tiny_street import write_tiny_paired, write_tiny_street
 from util.errors import UserError
+from util.media.pictures import write_picture
 from util.media.video import write_video
 
 FRAMES = 4

@@ -9,7 +9,7 @@ import torch
 
 from data.build import build_sequences
 from data.prepare.face import prepare_face
-from data.sources.video import own_video, timing_of
+from data.sources.own_video import own_video, timing_of
 from options.config import DataConfig
 from tests.tiny_video import know_faces, landmark_finder, write_talk
 from util.errors import UserError

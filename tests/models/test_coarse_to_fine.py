@@ -99,7 +99,9 @@ def test_a_stage_trains_it_and_the_engine_runs_it() -> None:
     assert torch.isfinite(rows.total())
     engine = Synthesizer(generator, num_frames=3, interpolator=make_interpolator("nearest"), device=torch.device("cpu"))
     frames = list(
-        engine.frames(lambda number: clip.semantic[0, number], key_frames=range(6), opening=list(clip.image[0, :2]))
+        engine.frames(
+            lambda number: clip.semantic[0, number], key_frames=range(6), first_frames=list(clip.image[0, :2])
+        )
     )
     with torch.no_grad():
         expected = unroll(generator, clip, clip.image[:, :2], num_frames=3).image[0]

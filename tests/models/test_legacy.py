@@ -164,8 +164,8 @@ def test_what_is_found_and_what_is_not_is_said(tmp_path: Path, networks: Network
     module = networks.like(small(block="mobile"), "SRMobileCompositeGenerator")
     module.opt = argparse.Namespace(loadSize=256, resize_or_crop="scaleWidth", label_nc=0, no_first_img=True)  # type: ignore[assignment]
     path = write(module, tmp_path / "latest_net_G0.pth", is_zip=True)
-    told = ["--no_canny_edge", "--resize_or_crop", "resize"]
-    lines = import_generator([path], tmp_path / "old", dataset_mode="face", role="student", told=told)
+    args = ["--no_canny_edge", "--resize_or_crop", "resize"]
+    lines = import_generator([path], tmp_path / "old", dataset_mode="face", role="student", args=args)
     text = "\n".join(lines)
     assert "models.networks.SRMobileCompositeGenerator" in text
     assert "netG sr_mobile_composite, ngf 4, n_downsample_G 2, n_blocks 3, n_frames_G 3, norm batch" in text

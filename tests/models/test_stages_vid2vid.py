@@ -161,7 +161,7 @@ def test_a_face_discriminator_without_faces_to_find_is_refused() -> None:
         with_face_discriminator()
     stage = with_face_discriminator(find_face=lambda semantic: None)
     with pytest.raises(ValueError, match="tell where faces are"):
-        stage.losses(*chunks(stage, make_clip(5), 3)[0]).generator
+        stage.losses(*chunks(stage, make_clip(5), 3)[0])
 
 
 class Counting:
@@ -182,8 +182,8 @@ def test_the_flow_of_a_pair_of_real_frames_is_estimated_once_an_chunked_clip() -
     chunked_clip = stage.prepare(make_clip(10), torch.Generator().manual_seed(0))
     for chunk in chunked_clip.chunks(1, context=stage.context):
         rollout = stage.rollout(chunk)
-        stage.losses(chunk, rollout).generator
-        stage.losses(chunk, rollout).discriminator
+        stage.losses(chunk, rollout)
+        stage.losses(chunk, rollout)
         chunked_clip.record(rollout.generated)
     neighbours, three_apart = 9, 7
     assert stage.estimator.asked == neighbours + three_apart  # type: ignore[attr-defined]

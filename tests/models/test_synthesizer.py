@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.inference.synthesizer import Synthesizer, draw_opening
+from models.inference.synthesizer import Synthesizer, draw_first_frames
 from models.interpolation.choose import make_interpolator
 from models.keyframes.live import LiveKeyframes
 from models.keyframes.thumbnails import thumbnail
@@ -28,10 +28,12 @@ def make_engine(generator: CompositeGenerator) -> Synthesizer:
     return Synthesizer(generator, num_frames=3, interpolator=make_interpolator("blend"), device=CPU)
 
 
-def run(engine: Synthesizer, key_frames: Sequence[int], *, num_opening: int = 2) -> list[Tensor]:
+def run(engine: Synthesizer, key_frames: Sequence[int], *, num_first_frames: int = 2) -> list[Tensor]:
     clip = make_clip(12)
-    opening = list(clip.image[0, :num_opening])
-    return list(engine.frames(lambda number: clip.semantic[0, number], key_frames=key_frames, opening=opening))
+    first_frames = list(clip.image[0, :num_first_frames])
+    return list(
+        engine.frames(lambda number: clip.semantic[0, number], key_frames=key_frames, first_frames=first_frames)
+    )
 
 
 def test_every_frame_a_key_frame_is_the_rollout_of_training(generator: CompositeGenerator) -> None:
@@ -67,14 +69,14 @@ def test_given_frames_come_back_bit_by_bit_and_calls_are_counted(generator: Comp
 
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_very_short_videos_have_all_their_frames(generator: CompositeGenerator, length: int) -> None:
-    frames = run(make_engine(generator), range(length), num_opening=min(2, length))
+    frames = run(make_engine(generator), range(length), num_first_frames=min(2, length))
     assert len(frames) == length
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5])
 def test_without_an_opening_the_first_frame_is_drawn_too(generator: CompositeGenerator, length: int) -> None:
     engine = make_engine(generator)
-    frames = run(engine, range(length), num_opening=0)
+    frames = run(engine, range(length), num_first_frames=0)
     assert len(frames) == length == engine.stopwatch.generator_calls
     assert all(torch.isfinite(frame).all() for frame in frames)
 
@@ -86,7 +88,7 @@ def test_the_engine_asks_for_key_frames_alone_and_holds_little(generator: Compos
         asked.append(number)
         return clip.semantic[0, number]
 
-    frames = make_engine(generator).frames(semantic, key_frames=[0, 1, 6, 11], opening=list(clip.image[0, :2]))
+    frames = make_engine(generator).frames(semantic, key_frames=[0, 1, 6, 11], first_frames=list(clip.image[0, :2]))
     next(frames)
     assert asked == [0]
     list(frames)
@@ -102,7 +104,7 @@ def test_impossible_key_frames_are_refused(generator: CompositeGenerator, keys: 
 def test_an_opening_can_be_drawn_by_a_single_image_generator() -> None:
     single = GlobalGenerator(semantic_channels=4, base_channels=4, num_downsamples=1, num_blocks=1)
     clip = make_clip(2)
-    frames = draw_opening(single, lambda number: clip.semantic[0, number], count=2, device=CPU)
+    frames = draw_first_frames(single, lambda number: clip.semantic[0, number], count=2, device=CPU)
     assert [frame.shape for frame in frames] == [(3, 32, 32)] * 2
     assert not torch.equal(frames[0], frames[1])
 
@@ -116,18 +118,18 @@ def semantics(num_frames: int) -> Iterator[Tensor]:
 @pytest.mark.parametrize("overlapped", [False, True])
 @pytest.mark.parametrize("num_opening", [0, 2])
 def test_live_and_offline_frames_are_the_same_when_their_key_frames_are(
-    generator: CompositeGenerator, num_opening: int, overlapped: bool
+    generator: CompositeGenerator, num_first_frames: int, overlapped: bool
 ) -> None:
     engine, stream = make_engine(generator), list(semantics(30))
-    opening = list(make_clip(12).image[0, :num_opening])
-    live = list(engine.live(stream, share=0.3, lookahead=5, opening=opening, overlapped=overlapped))
+    first_frames = list(make_clip(12).image[0, :num_first_frames])
+    live = list(engine.live(stream, share=0.3, lookahead=5, first_frames=first_frames, overlapped=overlapped))
     calls = engine.stopwatch.generator_calls
-    chooser = LiveKeyframes(share=0.3, lookahead=5, num_given=num_opening)
+    chooser = LiveKeyframes(share=0.3, lookahead=5, num_given=num_first_frames)
     keys = [key for one in stream if (key := chooser.push(thumbnail(one))) is not None] + chooser.finish()
-    offline = list(engine.frames(stream.__getitem__, key_frames=keys, opening=opening))
+    offline = list(engine.frames(stream.__getitem__, key_frames=keys, first_frames=first_frames))
     assert len(live) == 30
     assert torch.equal(torch.stack(live), torch.stack(offline))
-    assert calls == len(keys) - num_opening <= 0.3 * 30 + 3
+    assert calls == len(keys) - num_first_frames <= 0.3 * 30 + 3
 
 
 def test_a_live_frame_waits_for_no_more_than_the_look_ahead_and_every_latency_is_measured(

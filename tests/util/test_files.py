@@ -19,9 +19,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     for text in ("first", "second"):
-        with atomic_directory(folder, sign="sign") as scratch:
+        with atomic_directory(folder, marker="sign") as scratch:
             write_text(scratch / "sign", text)
-    with pytest.raises(RuntimeError), atomic_directory(folder, sign="sign") as scratch:
+    with pytest.raises(RuntimeError), atomic_directory(folder, marker="sign") as scratch:
         write_text(scratch / "sign", "half")
         raise RuntimeError
     assert (folder / "sign").read_text() == "second"
@@ -33,7 +33,7 @@ def test_somebody_elses_folder_is_not_replaced(tmp_path: Path) -> None:
     write_json(tmp_path / "photos" / "mine.json", {})
     with (
         pytest.raises(UserError, match="photos: expected a folder of results"),
-        atomic_directory(tmp_path / "photos", sign="summary.json"),
+        atomic_directory(tmp_path / "photos", marker="summary.json"),
     ):
         raise AssertionError("not reached")
     assert (tmp_path / "photos" / "mine.json").is_file()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from util.distributed import SINGLE_PROCESS, DistributedContext, joined
+from util.distributed import SINGLE_PROCESS, DistributedContext, distributed
 from util.errors import UserError
 
 
@@ -23,7 +23,7 @@ def test_alone_everything_is_as_it_was() -> None:
 
 def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined("cpu") as processes:
+    with distributed("cpu") as processes:
         assert processes == SINGLE_PROCESS
 
 

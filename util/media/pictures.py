@@ -1,18 +1,42 @@
-"""What do a frame, a semantic map and a flow look like to a person?
+"""Pictures for people: frames, semantic maps and flows as RGB, and picture files written whole.
 
-Every function turns one float tensor into one picture, uint8 [H, W, 3] in RGB, ready for a PNG or a video.
+Most functions turn one float tensor into one picture, uint8 [H, W, 3] in RGB, ready for a PNG or a video.
 """
+
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.ndimage import binary_dilation
 from skimage.color import hsv2rgb
 from torch import Tensor
+
+from util.files import atomic_write
 
 # How quickly a face curve's glow fades, as a share of the farthest distance in the map.
 GLOW_SHARE = 0.09
 # Where a colour wheel goes once round while neighbours stay easy to tell apart.
 GOLDEN_ANGLE = 0.61803399
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write ``picture`` whole or not at all; the suffix of ``path`` chooses the format.
+
+    Args:
+        path: of the file.
+        picture: uint8 [H, W, 3] or [H, W], or numbers, uint16 [H, W], for a PNG.
+
+    Raises:
+        ValueError: another type or shape.
+    """
+    types = (np.uint8, np.uint16) if picture.ndim == 2 else (np.uint8,)
+    if picture.dtype not in types or not (picture.ndim == 2 or picture.ndim == 3 and picture.shape[2] == 3):
+        raise ValueError(f"expected uint8 [H, W, 3] or [H, W], got {picture.dtype} {list(picture.shape)}")
+    # JPEG: quality 95 without thinning the colours, since these are frames to learn from, not to look at
+    settings = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {"compress_level": 4}
+    with atomic_write(path) as scratch:
+        Image.fromarray(picture).save(scratch, **settings)  # type: ignore[arg-type]
 
 
 def to_uint8(frame: Tensor) -> np.ndarray:

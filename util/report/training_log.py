@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from data.storage.picture_files import write_picture
 from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.files import write_text
+from util.media.pictures import write_picture
 
 
 def _rows_until(path: Path, last_step: int) -> list[str]:

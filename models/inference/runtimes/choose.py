@@ -9,8 +9,8 @@ from models.inference.runtimes.engines import Runtime, load_runtime, onnx_runtim
 from models.inference.runtimes.fold import has_fixed_statistics
 from models.inference.runtimes.graph import DrawingGraph, frame_graph, to_onnx
 from models.inference.runtimes.in_torch import TorchRuntime
+from models.inference.runtimes.label_tables import table_reader
 from models.inference.runtimes.precision import choose_precision
-from models.inference.runtimes.tables import table_reader
 from models.networks.coarse_to_fine import VideoGenerator
 from util.errors import UserError
 from util.optional import is_installed

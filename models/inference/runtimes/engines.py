@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.inference.runtimes.graph import INPUTS, OUTPUTS, READ, named_output
-from models.inference.runtimes.tables import TableReader
+from models.inference.runtimes.label_tables import TableReader
 from models.networks.generator import GeneratorOutput
 from util.errors import UserError
 from util.optional import require

@@ -8,8 +8,8 @@ from torch import Tensor
 from models.inference.runtimes.fold import fold_norms
 from models.inference.runtimes.graph import FrameGraph, named_output
 from models.inference.runtimes.heads import widen_heads
+from models.inference.runtimes.label_tables import table_reader
 from models.inference.runtimes.precision import lower_precision
-from models.inference.runtimes.tables import table_reader
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.generator import GeneratorOutput
 

@@ -142,6 +142,7 @@ class Stage(ABC):
 
     def add_video_terms(self, table: LossTable, chunk: Chunk, rollout: Rollout, features: FrameFeatures | None) -> None:
         """Add the generator's terms that need more than single images; here none."""
+        return
 
     def discriminator_inputs(self, chunk: Chunk, rollout: Rollout) -> Iterator[DiscriminatorInput]:
         """What the discriminators judge: each image beside the semantic frame that it was generated from."""

@@ -1,20 +1,19 @@
-"""How good are generated frames? ``python -m benchmarks.metrics results/NAME/PHASE_LABEL`` or ``--fake DIR --real DIR``."""
+"""Quality of generated frames: ``benchmark.py metrics results/NAME/PHASE_LABEL`` or ``--fake DIR --real DIR``."""
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.metrics.build import METRICS, Sources, add_weight_flags, make_metric
 from benchmarks.metrics.manifest import Result, table_warnings
 from benchmarks.metrics.measure import Metric, Rules
-from benchmarks.metrics.table import as_text, read_results, write_results
+from benchmarks.metrics.results_file import as_text, read_results, write_results
 from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, Video, find_videos, pair_videos
 from data.build import build_sequences
 from models import checkpoint as checkpoints
 from util.device import choose_device
-from util.errors import OneLineParser, UserError, run_program
+from util.errors import UserError
 
 DEFAULT_METRICS = "psnr,ssim,frechet_lite0,warping_error,flicker"
 # folders of results that are no methods
@@ -22,11 +21,8 @@ REFERENCES = ("real", "semantics")
 RESULT_FILE = "quality.json"
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = OneLineParser(
-        prog="python -m benchmarks.metrics", description=__doc__.splitlines()[0] if __doc__ else None
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The subcommand's flags."""
     add = parser.add_argument
     add("results", nargs="?", type=Path, metavar="RESULTS_DIR", help="what test.py wrote: a folder a method")
     add("--fake", type=Path, action="append", default=[], metavar="DIR", help="generated frames, a folder of pictures "
@@ -53,11 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--beside", type=Path, action="append", default=[], metavar="FILE", help="results of an earlier run, for the "
         "same table; may be given several times")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help=f"where results go (default: {RESULT_FILE} in RESULTS_DIR or --fake)")
-    add("--debug", action="store_true", help="show the traceback of an error")
-    return parser
 
 
-def main(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Measure every method, print the table, write the JSON."""
     _check(arguments)
     folders = arguments.fake or _method_folders(arguments.results)
@@ -155,8 +149,8 @@ def _crop(arguments: argparse.Namespace) -> str:
 def _num_given(arguments: argparse.Namespace, method: str) -> dict[str, int] | int:
     if arguments.num_given is not None:
         return int(arguments.num_given)
-    takes = _from_results(arguments, "metrics.json").get(method)
-    return NUM_GIVEN if takes is None else {take["sequence"]: take["num_given"] for take in takes}
+    sequence_results = _from_results(arguments, "metrics.json").get(method)
+    return NUM_GIVEN if sequence_results is None else {take["sequence"]: take["num_given"] for take in sequence_results}
 
 
 def _from_results(arguments: argparse.Namespace, name: str) -> dict:
@@ -168,7 +162,3 @@ def _from_results(arguments: argparse.Namespace, name: str) -> dict:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); run test.py again") from None
-
-
-if __name__ == "__main__":
-    run_program(lambda: main(build_parser().parse_args()), debug="--debug" in sys.argv)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.inference.runtimes.choose import make_runtime
 from models.inference.runtimes.heads import widen_heads
-from models.inference.runtimes.tables import TableReader, table_reader
+from models.inference.runtimes.label_tables import TableReader, table_reader
 from models.networks.generator import CompositeGenerator
 
 LABELS = 17
@@ -50,7 +50,7 @@ def test_looked_up_frames_are_the_convolved_ones(seed: int, low_demand: bool, ha
 def test_frames_larger_than_a_strip_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, frames = TableReader(student()), label_frames(5)
     whole = reader(frames)
-    monkeypatch.setattr("models.inference.runtimes.tables._STRIP", 7 * 24)  # of 16 rows of 24 pixels
+    monkeypatch.setattr("models.inference.runtimes.label_tables._STRIP", 7 * 24)  # of 16 rows of 24 pixels
     for one, other in zip(reader(frames), whole, strict=True):
         torch.testing.assert_close(one, other, atol=0, rtol=0)
 

@@ -65,7 +65,7 @@ def read_results(path: Path) -> dict[str, list[Result]]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path}: expected what `python -m benchmarks.metrics` writes, found something else ({error})"
+            f"{path}: expected what `python benchmark.py metrics` writes, found something else ({error})"
         ) from None
 
 

@@ -13,7 +13,7 @@ import pytest
 import train
 from benchmarks import ablation, build_parser
 from benchmarks.exact_motion import placed_flow
-from benchmarks.metrics.table import read_results
+from benchmarks.metrics.results_file import read_results
 from benchmarks.protocol import make_protocol, read_protocol, write_protocol
 from benchmarks.width import gmacs, nearest_width, with_width
 from data.transforms import Box, Geometry

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from benchmarks.comparison_page import JSON, write_report
 from benchmarks.merge import merge
 from benchmarks.methods import Entry, add_common_flags, check_common_flags, compare
-from benchmarks.report import JSON, write_report
 from models import checkpoint as checkpoints
 from util.errors import UserError
 from util.files import atomic_directory
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.checkpoints is None or len(arguments.checkpoints) not in (2, 3):
         raise UserError("--checkpoints: expected TEACHER STUDENT, or TEACHER STUDENT PART_TIME_STUDENT")
     entries = make_entries(arguments.checkpoints, arguments.baseline, share=arguments.keyframe_share)
-    with atomic_directory(arguments.output, sign=JSON) as scratch:
+    with atomic_directory(arguments.output, marker=JSON) as scratch:
         comparison = compare(entries, arguments, scratch)
         markdown = write_report(comparison, scratch, title=f"Table: {comparison.task}")
     print(markdown)

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.methods import NOT_ZERO_OF_REAL, Comparison, MethodResult
 from benchmarks.metrics.manifest import Result, table_warnings
-from benchmarks.metrics.table import FORMAT
+from benchmarks.metrics.results_file import FORMAT
 from benchmarks.protocol import write_protocol
 from benchmarks.published import PUBLISHED, SOURCE, Published
 from util.files import write_json, write_text
@@ -57,7 +57,7 @@ def write_report(
     parts = [*parts, *published_part(comparison.task)]
     markdown = "\n".join([
         f"# {title}", "", "```bash", command_line(), "```", "",
-        standings_table(comparison.standings), "",
+        standings_table(comparison.method_results), "",
         *(line for part in parts for line in part_as_text(part)),
         "## Notes", "", *(f"- {line}" for line in notes), "",
     ])  # fmt: skip
@@ -66,8 +66,8 @@ def write_report(
     write_json(folder / JSON, as_json(comparison))
     write_protocol(folder / PROTOCOL, comparison.protocol)
     labels = list(comparison.results if shown is None else shown)[:MOST_SHOWN]
-    visible = [one for one in comparison.standings if one.entry.label in labels]
-    plots = draw_plots(comparison.standings, visible)
+    visible = [one for one in comparison.method_results if one.entry.label in labels]
+    plots = draw_plots(comparison.method_results, visible)
     for name, drawing in plots.items():
         write_text(folder / PLOTS / f"{name}.svg", drawing)
     files = [MARKDOWN, CSV, JSON, PROTOCOL, *(f"{PLOTS}/{plot}.svg" for plot in plots)]
@@ -76,13 +76,13 @@ def write_report(
         title=title,
         intro=" ".join(comparison.protocol.in_words()[:1]) + f" Timed on {comparison.device}.",
         sections=players(comparison, visible, folder / "frames"),
-        table=[quality_row(one) for one in comparison.standings],
+        table=[quality_row(one) for one in comparison.method_results],
         commands=[command_line()],
         notes=notes,
         parts=[
-            Part("Cost", rows=[cost_row(one) for one in comparison.standings]),
+            Part("Cost", rows=[cost_row(one) for one in comparison.method_results]),
             *parts,
-            *plot_parts(comparison.standings, plots),
+            *plot_parts(comparison.method_results, plots),
             Part("Files", links=files),
         ],
     )
@@ -95,12 +95,12 @@ def notes_of(comparison: Comparison) -> list[str]:
     told += [f"The real frames themselves have a {name} of {value:.4g}: {NOT_ZERO_OF_REAL[name]}."
              for name, value in comparison.of_real_frames.items()]  # fmt: skip
     whose: dict[tuple[str, str], list[str]] = {}
-    for one in comparison.standings:
+    for one in comparison.method_results:
         for result in one.results:
             if result.num_missed or result.value is None:
                 whose.setdefault((result.manifest.metric, result.note), []).append(one.entry.label)
     for (metric, note), labels in whose.items():
-        is_all = len(labels) == len(comparison.standings)
+        is_all = len(labels) == len(comparison.method_results)
         told.append(f"{metric} of {'everybody' if is_all else '; '.join(labels)}: {note}.")
     told += table_warnings(comparison.results)
     return told + [f"Not measured: {reason}" for reason in comparison.not_measured.values()]
@@ -111,20 +111,20 @@ def command_line() -> str:
     return shlex.join(["python", *sys.argv])
 
 
-def metrics_of(standings: Sequence[MethodResult]) -> dict[str, str]:
+def metrics_of(method_results: Sequence[MethodResult]) -> dict[str, str]:
     """By name of the metric, its heading with the direction that is better."""
     return {
         result.manifest.metric: f"{result.manifest.metric} {'↑' if result.better == 'higher' else '↓'}"
-        for one in standings
+        for one in method_results
         for result in one.results
     }
 
 
-def standings_table(standings: Sequence[MethodResult]) -> str:
+def standings_table(method_results: Sequence[MethodResult]) -> str:
     """Our methods: costs, speed, quality with intervals."""
-    metrics = metrics_of(standings)
+    metrics = metrics_of(method_results)
     rows = []
-    for one in standings:
+    for one in method_results:
         by_name = {result.manifest.metric: result for result in one.results}
         rows.append([one.entry.label, *cost_cells(one), *(quality_cell(by_name.get(name)) for name in metrics)])
     return text_table(["method", *COSTS, *metrics.values()], rows)
@@ -205,14 +205,14 @@ def _qualities(row: Published) -> dict[str, object]:
 
 def as_csv(comparison: Comparison) -> str:
     """One line a method; published ones are marked, and their figures have columns of their own."""
-    metrics = list(metrics_of(comparison.standings))
+    metrics = list(metrics_of(comparison.method_results))
     costs = ("exact_gmacs", "paper_gmacs", "motion_gmacs", "params_m", "keyframe_share", "fps", "ms")
     quality = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high")]
     theirs = [f"published_{name}" for name in Published._fields[1:]]
     with io.StringIO(newline="") as text:
         writer = csv.DictWriter(text, ["method", "source", *costs, *quality, *theirs], lineterminator="\n")
         writer.writeheader()
-        for one in comparison.standings:
+        for one in comparison.method_results:
             values: dict[str, Any] = {"method": one.entry.label, "source": "ours", "fps": one.fps, "ms": one.ms}
             values |= {name: getattr(one.cost, name) for name in costs[:-2]}
             for result in one.results:
@@ -226,7 +226,7 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """All that was found; ``benchmarks.metrics.table.read_results`` reads its figures, ``--beside`` shows them."""
+    """All that was found; ``benchmarks.metrics.results_file.read_results`` reads its figures, ``--beside`` shows them."""
     return {
         "format": FORMAT,
         "command": command_line(),
@@ -235,16 +235,16 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "methods": {label: [one.to_json() for one in found] for label, found in comparison.results.items()},
         "not_measured": comparison.not_measured,
         "of_real_frames": comparison.of_real_frames,
-        "costs": {one.entry.label: asdict(one.cost) for one in comparison.standings},
-        "speed": {one.entry.label: {"fps": one.fps, "ms": one.ms} for one in comparison.standings},
+        "costs": {one.entry.label: asdict(one.cost) for one in comparison.method_results},
+        "speed": {one.entry.label: {"fps": one.fps, "ms": one.ms} for one in comparison.method_results},
         "entries": {one.entry.label: asdict(one.entry) | {"training_seed": one.training_seed}
-                    for one in comparison.standings},
+                    for one in comparison.method_results},
         "protocol": asdict(comparison.protocol),
         "published": [row._asdict() | {"source": SOURCE} for row in PUBLISHED.get(comparison.task, ())],
     }  # fmt: skip
 
 
-def draw_plots(standings: Sequence[MethodResult], visible: Sequence[MethodResult]) -> dict[str, str]:
+def draw_plots(method_results: Sequence[MethodResult], visible: Sequence[MethodResult]) -> dict[str, str]:
     """For every metric: against multiply-accumulates, against milliseconds, and frame by frame where it has frames.
 
     Args:
@@ -252,8 +252,8 @@ def draw_plots(standings: Sequence[MethodResult], visible: Sequence[MethodResult
         visible: those who have a curve frame by frame.
     """
     plots = {}
-    for name, heading in metrics_of(standings).items():
-        there = [(one, result) for one in standings for result in one.results if result.manifest.metric == name]
+    for name, heading in metrics_of(method_results).items():
+        there = [(one, result) for one in method_results for result in one.results if result.manifest.metric == name]
         valued = [(one, result, result.value) for one, result in there if result.value is not None]
         if not valued:
             continue
@@ -286,10 +286,10 @@ def mean_curve(result: Result) -> list[float | None]:
     return [statistics.fmean(values) if values else None for values in there]
 
 
-def plot_parts(standings: Sequence[MethodResult], plots: dict[str, str]) -> list[Part]:
+def plot_parts(method_results: Sequence[MethodResult], plots: dict[str, str]) -> list[Part]:
     """The plots of every metric side by side."""
     parts = []
-    for name, heading in metrics_of(standings).items():
+    for name, heading in metrics_of(method_results).items():
         drawings = [plots[f"{name}_{kind}"] for kind in ("macs", "ms", "frames") if f"{name}_{kind}" in plots]
         if drawings:
             parts.append(Part(heading, drawings=drawings))
@@ -301,20 +301,20 @@ def players(comparison: Comparison, visible: Sequence[MethodResult], frames: Pat
     rarest = min(visible, key=lambda one: one.cost.keyframe_share)
     sections = []
     for number, clip in enumerate(comparison.protocol.clips[:MOST_CLIPS]):
-        takes = {one.entry: one.takes[number] for one in visible}
+        sequence_results = {one.entry: one.sequence_results[number] for one in visible}
         references = {"Semantics (input)": "semantics", "Real": "real"}
         sections.append(
             Section(
                 name=clip.name,
                 videos=[
                     *(PageVideo(label, frames / name / f"{clip.name}.mp4") for label, name in references.items()),
-                    *(PageVideo(one.label, frames / one.folder / f"{clip.name}.mp4") for one in takes),
+                    *(PageVideo(one.label, frames / one.folder / f"{clip.name}.mp4") for one in sequence_results),
                 ],
                 num_frames=clip.num_frames,
                 frames_per_second=comparison.frames_per_second,
-                key_frames=takes[rarest.entry].key_frames,
+                key_frames=sequence_results[rarest.entry].key_frames,
                 given_frames=comparison.protocol.num_given,
-                curves={one.label: take.psnr for one, take in takes.items()},
+                curves={one.label: sequence_result.psnr for one, sequence_result in sequence_results.items()},
             )
         )
     return sections
