@@ -24,7 +24,7 @@ from benchmarks.evaluation import (
 from data.build import build_sequences
 from data.sequences import VideoSequence
 from data.sources.own_video import check_video_kind, own_video, timing_of
-from data.sources.subject_size import note_on_sizes
+from data.subject_size import note_on_sizes
 from models import checkpoint as checkpoints
 from models.inference.live import run_live
 from models.inference.pipeline import FirstFrames, choose, make_methods, noted_widths, synthesize

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from data.kinds.base import Encoder, Frames
-from data.sources.subject_size import UsualWidths, usual_widths
+from data.subject_size import UsualWidths, usual_widths
 from data.transforms import Geometry, View, random_affine
 from util.errors import UserError
 

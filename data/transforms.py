@@ -1,5 +1,6 @@
 """Which one geometric transform does a clip go through, so that all its frames stay aligned?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from util.errors import UserError
@@ -279,3 +281,17 @@ class View:
         """Transform a frame, uint8 [H, W, C] or [H, W]; returns uint8 [C, height, width]."""
         moved = self.moved(frame, filter="nearest" if filter == "nearest" else "bilinear")
         return self.placement.of_frame(moved, filter=filter)
+
+
+def enlarged_size(size: Sequence[int], factor: float) -> tuple[int, int]:
+    """Height and width of a picture of ``size`` with ``factor`` times the sides."""
+    height, width = (max(1, round(side * factor)) for side in size)
+    return height, width
+
+
+def enlarged(picture: np.ndarray, factor: float) -> np.ndarray:
+    """``picture``, uint8 [H, W, 3], with ``factor`` times the sides, by a bicubic filter."""
+    height, width = enlarged_size(picture.shape[:2], factor)
+    if (height, width) == picture.shape[:2]:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))

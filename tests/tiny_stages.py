@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
-from models.build import build_discriminators
 from models.flow.dis import DenseInverseSearch
 from models.losses.perceptual import PerceptualLoss
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.generator import CompositeGenerator
+from models.training.build_stage import build_discriminators
 from models.training.chunks import Chunk
 from models.training.rollout import Rollout
 from models.training.stages.base import LossWeights, Stage

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from data.prepare.face import LandmarkFinder
+from data.detectors.dlib_landmarks import LandmarkFinder
 from data.samples.face import sample_landmarks
 from models import checkpoint as checkpoints
 from models.build import build_generator

@@ -64,7 +64,7 @@ def _lpips(sources: Sources, device: torch.device) -> Metric:
 
 def _landmark_error(sources: Sources, device: torch.device) -> Metric:
     # dlib is optional: it is asked for here alone
-    from data.prepare.face import load_landmark_finder
+    from data.detectors.dlib_landmarks import load_landmark_finder
 
     return make_landmark_error(load_landmark_finder(), finder="dlib, 68 landmarks", driven=sources.landmarks)
 

@@ -22,7 +22,7 @@ from torchvision.models.inception import (
 )
 
 from benchmarks.metrics.manifest import Backbone
-from models.networks.frozen import Frozen
+from models.frozen import Frozen
 from util.errors import UserError
 from util.files import file_sha256
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.metrics.manifest import Backbone
 from benchmarks.metrics.measure import MeanOverFrames, over_frames
-from models.networks.frozen import Frozen
+from models.frozen import Frozen
 from util.errors import UserError
 from util.files import file_sha256
 

@@ -1,22 +1,51 @@
-"""How do the landmarks that a detector finds become steady ones, frame by frame, in memory that does not grow?
+"""Gaps in the landmarks that a detector finds are filled, and its jitter is smoothed.
 
-The rules are those of ``data.prepare.face``, so that a video is drawn as the videos of the training were; there the
-whole video is at hand, here it passes by.
+Both exist twice, with equal results: for a whole video at hand, and frame by frame in memory that does not grow.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-
-from data.prepare.face import SMOOTHING_WINDOW, smoothed
+from scipy.signal import savgol_filter
 
 # 0.01 pixels, as the files of a dataset have them
 STEPS_PER_PIXEL = 100
 
+# Five frames, a parabola through them: takes the detector's jitter, leaves a blink.
+SMOOTHING_WINDOW, SMOOTHING_ORDER = 5, 2
+
+
+def filled(found: list[np.ndarray | None]) -> np.ndarray:
+    """Landmarks for every frame, float64 [T, 68, 2]: a gap is a straight line in time between its neighbours.
+
+    Before the first face and after the last, the nearest is repeated.
+
+    Raises:
+        ValueError: no face at all.
+    """
+    known = [number for number, points in enumerate(found) if points is not None]
+    if not known:
+        raise ValueError("expected landmarks in one frame at least, found none")
+    there = np.stack([points for points in found if points is not None])
+    values = there.reshape(len(known), -1)
+    times = np.arange(len(found))
+    columns = [np.interp(times, known, column) for column in values.T]
+    return np.stack(columns, axis=1).reshape(len(found), *there.shape[1:])
+
+
+def smoothed(points: np.ndarray) -> np.ndarray:
+    """``points`` [T, 68, 2] smoothed in time (Savitzky-Golay), so that the detector's jitter is not learned.
+
+    Steady motion, also accelerated, stays exactly as it is; so does a video shorter than the filter.
+    """
+    if len(points) < SMOOTHING_WINDOW:
+        return points
+    return savgol_filter(points, SMOOTHING_WINDOW, SMOOTHING_ORDER, axis=0)
+
 
 def filled_in_order(found: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
-    """Landmarks for every frame, as ``data.prepare.face.filled`` gives them; nothing where there is no face at all.
+    """Landmarks for every frame, as ``filled`` gives them; nothing where there is no face at all.
 
     Args:
         found: of each frame in order, [68, 2], or None where no face was seen.

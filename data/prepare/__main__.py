@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from data.detectors.dlib_landmarks import load_landmark_finder
 from data.kinds.label_sets import read_label_set
-from data.prepare.face import load_landmark_finder, prepare_face
+from data.prepare.face import prepare_face
 from data.prepare.paired import prepare_paired
 from data.prepare.pose import LONGEST_GAP, SMOOTHING, prepare_pose
 from data.prepare.shards import prepare_shards

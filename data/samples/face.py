@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from data.layout import face_files
-from data.prepare.face import enlarged, new_face_folders, write_landmarks, write_metadata
+from data.prepare.face import new_face_folders, write_landmarks, write_metadata
+from data.transforms import enlarged
 from util.errors import UserError
 from util.media.pictures import write_picture
 from util.media.video import probe, read_video

@@ -17,15 +17,15 @@ from PIL import Image
 from torch import Tensor
 
 from data.build import build_geometry, build_kind
+from data.detectors.dlib_landmarks import LandmarkFinder, load_landmark_finder
 from data.detectors.smoothing import held_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.base import of_size, signed
 from data.kinds.face import FaceEncoder, face_box, face_width
 from data.kinds.paired import MODES
-from data.prepare.face import LandmarkFinder, enlarged, load_landmark_finder
 from data.sequences import VideoSequence
 from data.sources.own_video import check_finder_kind
-from data.sources.subject_size import UsualWidths, resizing
-from data.transforms import Box, Geometry, View
+from data.subject_size import UsualWidths, resizing
+from data.transforms import Box, Geometry, View, enlarged
 from options.config import DataConfig
 from util.errors import UserError
 from util.media.video import probe, read_video

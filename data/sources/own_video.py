@@ -13,15 +13,16 @@ import numpy as np
 from tqdm import tqdm
 
 from data.build import build_geometry, build_kind
+from data.detectors.dlib_landmarks import LandmarkFinder, load_landmark_finder
 from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.base import Frames, of_size
 from data.kinds.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
 from data.layout import SequenceFiles, VideoMetadata
-from data.prepare.face import LandmarkFinder, enlarged, enlarged_size, load_landmark_finder
 from data.sequences import VideoSequence
-from data.sources.subject_size import UsualWidths, resizing
 from data.storage.picture_files import ArrayCache, read_picture
 from data.storage.video_files import VIDEO_SUFFIXES, frames_of, video_table
+from data.subject_size import UsualWidths, resizing
+from data.transforms import enlarged, enlarged_size
 from options.config import DataConfig
 from util.errors import UserError
 from util.media.video import Timing, opened_video, read_video

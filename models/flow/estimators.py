@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.flow.dis import DenseInverseSearch
+from models.flow.flownet2 import MULTIPLE, FlowNet2
 from models.flow.reference import FlowEstimator
-from models.networks.flownet2 import MULTIPLE, FlowNet2
-from models.networks.frozen import Frozen
+from models.frozen import Frozen
 from util.errors import UserError
 from util.files import short_hash
 

@@ -31,7 +31,7 @@ from data.sources.camera import (
     sequence_frames,
 )
 from data.sources.own_video import own_video
-from data.sources.subject_size import note_on_sizes
+from data.subject_size import note_on_sizes
 from models.checkpoint import Checkpoint
 from models.inference.pipeline import FirstFrames, Method, make_methods, noted_widths
 from models.inference.threads import in_background

@@ -9,7 +9,7 @@ from torch import Tensor
 from data.build import build_encoder
 from data.sequences import VideoSequence
 from data.sources.camera import CameraStart
-from data.sources.subject_size import UsualWidths
+from data.subject_size import UsualWidths
 from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.checkpoint import Checkpoint

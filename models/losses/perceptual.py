@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from models.frozen import Frozen
 from models.losses.pixel import l1
-from models.networks.frozen import Frozen
 from util.errors import UserError
 from util.files import short_hash
 

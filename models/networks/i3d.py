@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.networks.frozen import Frozen
+from models.frozen import Frozen
 from util.errors import UserError
 
 FEATURES = 1024

@@ -10,11 +10,12 @@ import torch
 
 from data.build import build_clips
 from models import checkpoint as checkpoints
-from models.build import build_stage, load_generator
+from models.build import load_generator
 from models.inference.runtimes.in_torch import prepare_for_inference
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.generator import CompositeGenerator
 from models.networks.single_image import GlobalGenerator
+from models.training.build_stage import build_stage
 from models.training.checks import (
     check_batches,
     check_clip_lengths,

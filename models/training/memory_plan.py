@@ -16,9 +16,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from data.build import build_clips, build_encoder
 from data.clips import Clip
 from models import checkpoint as checkpoints
-from models.build import build_generator, build_stage
+from models.build import build_generator
 from models.networks.coarse_to_fine import VideoGenerator
 from models.training.assembly import build_schedule
+from models.training.build_stage import build_stage
 from models.training.checks import resolve_generator
 from models.training.stages.base import Stage
 from options.config import TrainConfig

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from data.clips import Clip, ClipRequest, PackedClip, RequestSampler, VideoClips, collate_clips, use_one_thread
 from models import checkpoint as checkpoints
+from models.networks.batch_norm import recompute_batch_norm
 from models.networks.coarse_to_fine import CoarseToFine
-from models.training.batch_norm import recompute_batch_norm
 from models.training.chunks import ChunkedClip
 from models.training.distributed import DistributedLoss
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm

@@ -7,9 +7,16 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.detectors.smoothing import filled_in_order, held_in_order, in_pixels, in_steps, smoothed_in_order
+from data.detectors.smoothing import (
+    filled,
+    filled_in_order,
+    held_in_order,
+    in_pixels,
+    in_steps,
+    smoothed,
+    smoothed_in_order,
+)
 from data.kinds.face import landmarks_as_text, read_landmarks
-from data.prepare.face import filled, smoothed
 
 
 def moving(length: int, seed: int) -> np.ndarray:

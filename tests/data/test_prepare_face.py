@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from data.build import build_sequences
+from data.detectors.dlib_landmarks import load_landmark_finder
+from data.detectors.smoothing import filled, smoothed
 from data.kinds.face import read_landmarks
 from data.prepare.__main__ import build_parser
-from data.prepare.face import enlarged, filled, load_landmark_finder, prepare_face, smoothed
+from data.prepare.face import prepare_face
 from data.storage.picture_files import read_picture
+from data.transforms import enlarged
 from options.config import DataConfig
 from tests.data.synthetic_face import synthetic_points
 from util.errors import UserError

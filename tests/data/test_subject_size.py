@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.build import build_clips, build_sequences
-from data.prepare.face import LandmarkFinder, prepare_face
+from data.detectors.dlib_landmarks import LandmarkFinder
+from data.prepare.face import prepare_face
 from data.samples.face import sample_landmarks
 from data.sources.camera import CameraCounts, Captured, camera_frames
 from data.sources.own_video import own_video
-from data.sources.subject_size import UsualWidths, note_on_sizes, resizing
+from data.subject_size import UsualWidths, note_on_sizes, resizing
 from options.config import DataConfig, ScheduleConfig
 from tests.tiny_face import SHRINK, SIZE
 from tests.tiny_video import write_talk

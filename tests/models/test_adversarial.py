@@ -12,7 +12,6 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 
 from data.clips import Clip
-from models.build import build_discriminators
 from models.losses.adversarial import (
     DiscriminatorInput,
     DiscriminatorOutput,
@@ -23,6 +22,7 @@ from models.losses.adversarial import (
 )
 from models.losses.table import LossTable
 from models.training import step
+from models.training.build_stage import build_discriminators
 from models.training.chunks import Chunk
 from models.training.distributed import DistributedLoss
 from models.training.rollout import Rollout

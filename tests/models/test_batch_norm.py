@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.training.batch_norm import recompute_batch_norm
+from models.networks.batch_norm import recompute_batch_norm
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm2d(3), nn.InstanceNorm2d(3, track_running_stats=True)])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.build import blank_inputs, build_generator, build_loss_weights
+from models.build import blank_inputs, build_generator
 from models.inference.synthesizer import Synthesizer
 from models.interpolation.choose import make_interpolator
 from models.losses.perceptual import PerceptualChoice
@@ -13,6 +13,7 @@ from models.networks.blocks import halve
 from models.networks.coarse_to_fine import CoarseToFine
 from models.networks.generator import CompositeGenerator
 from models.networks.local_enhancer import LocalEnhancer
+from models.training.build_stage import build_loss_weights
 from models.training.rollout import unroll
 from models.training.stages.vid2vid import Vid2Vid
 from options.config import DataConfig, DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.flow import reference as flow_module
+from models.flow.flownet2 import FlowNet2, channel_norm, correlation
 from models.flow.reference import confidence
 from models.flow.warp import warp
-from models.networks.flownet2 import FlowNet2, channel_norm, correlation
 from tests.golden import fill_state, load_golden
 
 

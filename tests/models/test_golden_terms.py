@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from data.clips import Clip
-from models.build import build_discriminators
 from models.flow.reference import ReferenceFlows
 from models.flow.warp import warp
 from models.losses.adversarial import DiscriminatorInput, add_discriminator_terms, add_generator_terms, discriminate
 from models.losses.table import LossTable
+from models.training.build_stage import build_discriminators
 from models.training.chunks import Chunk, ChunkedClip
 from models.training.rollout import Rollout
 from models.training.stages.base import LossWeights

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.clips import Clip
-from models.build import build_generator, build_stage
+from models.build import build_generator
 from models.losses.temporal import GlobalTemporalLoss, make_global_loss
 from models.networks.i3d import I3D, load_i3d, pad_same
+from models.training.build_stage import build_stage
 from options.config import DiscriminatorConfig, GeneratorConfig, LossConfig, RunConfig, TrainConfig
 from tests.golden import fill_state, randn
 from util.errors import UserError

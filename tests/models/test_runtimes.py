@@ -15,10 +15,10 @@ from models.inference.runtimes.graph import SUFFIXES, example_inputs, export
 from models.inference.runtimes.heads import WideHead, widen_heads
 from models.inference.runtimes.in_torch import TorchRuntime
 from models.inference.runtimes.precision import choose_precision, lower_precision
+from models.networks.batch_norm import norm_layers, use_batch_statistics
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.generator import CompositeGenerator
 from models.networks.local_enhancer import LocalEnhancer
-from models.training.batch_norm import norm_layers, use_batch_statistics
 from util.errors import UserError
 
 CPU = torch.device("cpu")

@@ -116,7 +116,7 @@ def semantics(num_frames: int) -> Iterator[Tensor]:
 
 
 @pytest.mark.parametrize("overlapped", [False, True])
-@pytest.mark.parametrize("num_opening", [0, 2])
+@pytest.mark.parametrize("num_first_frames", [0, 2])
 def test_live_and_offline_frames_are_the_same_when_their_key_frames_are(
     generator: CompositeGenerator, num_first_frames: int, overlapped: bool
 ) -> None:
