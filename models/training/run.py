@@ -71,7 +71,7 @@ class Training:
         count = self.config.schedule.accumulate
         return range(self.processes.rank * count, (self.processes.rank + 1) * count)
 
-    def next_clips(self, loader: Iterator[Clip]) -> list[Clip]:
+    def next_clips(self, loader: Iterator[PackedClip]) -> list[Clip]:
         """The clips of a step, of this process."""
         return [self.ready(next_clip(loader)) for _ in self.batches]
 
