@@ -28,7 +28,8 @@ from data.kinds.openpose import people_as_json
 from data.prepare.shards import prepare_shards
 from data.samples.face import sample_landmarks
 from data.samples.worlds.puppet import Puppet
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from util.errors import UserError
 from util.files import write_json
 from util.media.video import write_video

@@ -15,7 +15,7 @@ from data.build import build_sequences
 from data.samples.street import read_motion
 from data.sequences import VideoSequence
 from models.interpolation.cuts import is_cut
-from options.config import DataConfig
+from options.data_config import DataConfig
 from util.errors import UserError
 from util.media.pictures import to_uint8
 from util.media.video import read_video

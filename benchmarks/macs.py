@@ -18,7 +18,8 @@ from models import checkpoint as checkpoints
 from models.build import blank_inputs, build_generator
 from models.interpolation.choose import resolve_interpolation
 from options.cli import PRESETS, parse
-from options.config import GeneratorConfig, Interpolation, TestConfig, TrainConfig
+from options.config import Interpolation, TestConfig, TrainConfig
+from options.network_config import GeneratorConfig
 from util.count_macs import MacCount, count_macs, count_parameters
 from util.errors import UserError
 from util.files import write_json

@@ -20,7 +20,8 @@ from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos,
 from benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
 from data.sequences import VideoSequence
 from models.inference.pipeline import FirstFrames, Method, make_methods
-from options.config import GeneratorConfig, Interpolation, Keyframes, TestConfig
+from options.config import Interpolation, Keyframes, TestConfig
+from options.network_config import GeneratorConfig
 from util.device import choose_device
 from util.errors import UserError
 from util.media.pictures import to_uint8, write_picture

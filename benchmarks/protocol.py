@@ -17,7 +17,7 @@ from data.build import build_geometry, build_kind
 from data.layout import SequenceFiles
 from data.sequences import VideoSequence, part_of
 from data.storage.picture_files import ArrayCache
-from options.config import DataConfig
+from options.data_config import DataConfig
 from util.errors import UserError
 from util.files import write_json
 

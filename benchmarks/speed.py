@@ -35,7 +35,7 @@ from models.interpolation.guided import GuidedMotion
 from models.keyframes.offline import choose_keyframes
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.generator import CompositeGenerator
-from options.config import DataConfig
+from options.data_config import DataConfig
 from util.count_macs import count_macs
 from util.errors import UserError
 from util.files import write_json

@@ -17,7 +17,8 @@ from data.layout import Problems, SequenceFiles, face_files
 from data.sequences import VideoSequence, part_of
 from data.storage.picture_files import ArrayCache
 from data.transforms import Geometry
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from util.errors import UserError
 
 

@@ -20,7 +20,7 @@ from data.kinds.base import Frames
 from data.layout import Problems
 from data.storage.picture_files import ArrayCache
 from options.cli import parse
-from options.config import DataConfig
+from options.data_config import DataConfig
 from options.values import option
 from util.errors import UserError, run_program
 from util.files import write_json

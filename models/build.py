@@ -11,7 +11,7 @@ from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.generator import CompositeGenerator
 from models.networks.local_enhancer import LocalEnhancer
 from models.networks.single_image import GlobalGenerator
-from options.config import GeneratorConfig
+from options.network_config import GeneratorConfig
 
 IMAGE_CHANNELS = 3
 

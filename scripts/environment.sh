@@ -35,18 +35,3 @@ install() {
     "$PYTHON" -m pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "$@")
     touch "$stamp"
 }
-
-# settle KIND FLAG...: what the scripts of a kind share. `--quick` as the first flag stands for the sample dataset of
-# that kind (made if it is not there), a preset of seconds, and runs of their own. Sets RUN, how names of runs begin,
-# DATA, where the dataset is, PRESET, the flag of the preset if any, and FLAGS, those that pass through.
-settle() {
-    RUN=$1 DATA=(--dataroot "datasets/$1") PRESET=()
-    shift
-    if [ "${1:-}" = --quick ]; then
-        shift
-        DATA=(--dataroot "datasets/${RUN}_sample") PRESET=(--preset "${RUN}_quick")
-        "$PYTHON" -m data.samples "$RUN" --out "datasets/${RUN}_sample"
-        RUN=${RUN}_quick
-    fi
-    FLAGS=("$@")
-}

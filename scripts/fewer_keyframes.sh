@@ -36,7 +36,7 @@ import json
 import sys
 from pathlib import Path
 
-made = json.loads((Path(sys.argv[1]) / "summary.json").read_text())["contestants"]["fast"]
+made = json.loads((Path(sys.argv[1]) / "summary.json").read_text())["methods"]["fast"]
 print(f"{made['psnr']:.2f} dB  SSIM {made['ssim']:.3f}  share {made['keyframe_share']:.2f}  {sys.argv[2]}", flush=True)
 PYTHON
 }

@@ -18,7 +18,7 @@ from models.training.stages.base import LossWeights, Stage
 from models.training.stages.skd import FrozenTeacher, SpatialDistillation
 from models.training.stages.tkd import TemporalDistillation
 from models.training.stages.vid2vid import Vid2Vid
-from options.config import DiscriminatorConfig
+from options.network_config import DiscriminatorConfig
 
 CHANNELS = 4
 SIDE = 32

@@ -26,7 +26,7 @@ from data.sequences import VideoSequence
 from data.sources.own_video import check_finder_kind
 from data.subject_size import UsualWidths, resizing
 from data.transforms import Box, Geometry, View, enlarged
-from options.config import DataConfig
+from options.data_config import DataConfig
 from util.errors import UserError
 from util.media.video import probe, read_video
 

@@ -23,7 +23,7 @@ from data.storage.picture_files import ArrayCache, read_picture
 from data.storage.video_files import VIDEO_SUFFIXES, frames_of, video_table
 from data.subject_size import UsualWidths, resizing
 from data.transforms import enlarged, enlarged_size
-from options.config import DataConfig
+from options.data_config import DataConfig
 from util.errors import UserError
 from util.media.video import Timing, opened_video, read_video
 

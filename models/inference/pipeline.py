@@ -22,7 +22,8 @@ from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import LazyThumbnails, thumbnail
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.single_image import GlobalGenerator
-from options.config import DataConfig, TestConfig
+from options.config import TestConfig
+from options.data_config import DataConfig
 from util.errors import UserError
 
 

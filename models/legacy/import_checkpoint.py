@@ -19,7 +19,10 @@ from models import checkpoint as checkpoints
 from models.build import build_generator
 from models.legacy.restricted_pickle import OldFile, read_old_file
 from options.cli import parse
-from options.config import DataConfig, GeneratorConfig, RunConfig, ScheduleConfig, TrainConfig
+from options.config import TrainConfig
+from options.data_config import DataConfig
+from options.network_config import GeneratorConfig
+from options.training_config import RunConfig, ScheduleConfig
 from options.values import from_json, option
 from util.errors import OneLineParser, UserError, run_program
 from util.files import short_hash

@@ -31,7 +31,8 @@ from models.training.divergence import Guard
 from models.training.run import Training
 from models.training.schedule import Schedule
 from models.training.stages.base import Stage
-from options.config import ScheduleConfig, TrainConfig
+from options.config import TrainConfig
+from options.training_config import ScheduleConfig
 from util.device import choose_device
 from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.errors import UserError

@@ -17,7 +17,9 @@ from models.training.stages.first_frame import FirstFrame
 from models.training.stages.skd import FrozenTeacher, SpatialDistillation
 from models.training.stages.tkd import TemporalDistillation
 from models.training.stages.vid2vid import Vid2Vid
-from options.config import DiscriminatorConfig, LossConfig, TrainConfig
+from options.config import TrainConfig
+from options.network_config import DiscriminatorConfig
+from options.training_config import LossConfig
 
 FLOW_CHANNELS = 2
 

@@ -1,9 +1,3 @@
 #!/usr/bin/env bash
-# Synthesise the test videos with the part-time student, the teacher beside it. Further flags pass through and override:
-#   bash scripts/face/test.sh --dataroot datasets/my_faces --keyframe_share 0.3
-#   bash scripts/face/test.sh --quick      (after train_tkd.sh --quick)
-set -euo pipefail
-source "$(dirname "$0")/../environment.sh"
-settle face "$@"
-"$PYTHON" test.py --checkpoint "checkpoints/${RUN}_tkd" --teacher "checkpoints/${RUN}_teacher" "${DATA[@]}" \
-    ${FLAGS[@]+"${FLAGS[@]}"}
+# See scripts/stage.sh; for example: bash scripts/face/test.sh --dataroot datasets/my_face
+exec bash "$(dirname "$0")/../stage.sh" face test "$@"

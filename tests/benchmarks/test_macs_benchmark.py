@@ -8,7 +8,8 @@ from benchmarks import build_parser
 from benchmarks.macs import PART_TIME, TEACHER, measure
 from benchmarks.macs import STUDENT as ONE_FRAME
 from benchmarks.motion_macs import motion_macs
-from options.config import GeneratorConfig, TestConfig
+from options.config import TestConfig
+from options.network_config import GeneratorConfig
 from util.errors import UserError
 
 KEYS = ["task", "network", "size", "exact_gmacs", "paper_gmacs", "params_m", "keyframe_share", "published_gmacs"]

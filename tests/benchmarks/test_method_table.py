@@ -18,7 +18,8 @@ from benchmarks.protocol import make_protocol, read_protocol, write_protocol
 from benchmarks.width import gmacs, nearest_width, with_width
 from data.transforms import Box, Geometry
 from options.cli import parse
-from options.config import DataConfig, TrainConfig
+from options.config import TrainConfig
+from options.data_config import DataConfig
 from tests.tiny_face import SIZE, STUDENT, TINY, write_tiny_face
 from util.errors import UserError
 

@@ -9,7 +9,7 @@ import torch
 
 from data.sources.camera import CameraCounts, Captured, DropOldestQueue, camera_frames, camera_pictures, paced
 from data.sources.own_video import own_video
-from options.config import DataConfig
+from options.data_config import DataConfig
 from tests.tiny_video import know_faces, write_talk
 from util.errors import UserError
 from util.media.video import read_video

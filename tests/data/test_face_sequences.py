@@ -8,7 +8,7 @@ import torch
 from data.build import build_sequences
 from data.kinds.face import FaceFrames
 from data.sequences import VideoSequence
-from options.config import DataConfig
+from options.data_config import DataConfig
 from tests.data.synthetic_face import write_face_dataset
 from tests.tiny_face import write_tiny_face
 from util.errors import UserError

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from data.build import build_clips, build_encoder, build_sequences
 from data.clips import ClipRequest
 from data.kinds.paired import PairedEncoder
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.tiny_street import painted, tiny_labels, write_tiny_paired
 from util.errors import UserError
 from util.media.pictures import write_picture

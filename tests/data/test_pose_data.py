@@ -26,7 +26,8 @@ from data.kinds.openpose import (
 )
 from data.kinds.pose import BASIC_PARTS, NUM_DRAWN_PARTS, STROKES, PoseEncoder, draw_person, shaken
 from data.transforms import Box, middle_half
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.golden import GOLDENS
 from util.errors import UserError
 from util.files import write_json, write_text

@@ -12,7 +12,7 @@ from data.prepare.__main__ import build_parser
 from data.prepare.face import prepare_face
 from data.storage.picture_files import read_picture
 from data.transforms import enlarged
-from options.config import DataConfig
+from options.data_config import DataConfig
 from tests.data.synthetic_face import synthetic_points
 from util.errors import UserError
 from util.media.video import write_video

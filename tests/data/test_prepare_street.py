@@ -8,7 +8,7 @@ from PIL import Image
 from data.build import build_sequences
 from data.prepare.__main__ import build_parser, main
 from data.storage.picture_files import read_ids
-from options.config import DataConfig
+from options.data_config import DataConfig
 from tests.tiny_street import CAR, COLOURS, painted, tiny_instances, tiny_labels
 from util.errors import UserError
 from util.files import write_json

@@ -18,7 +18,8 @@ from data.build import build_clips, build_sequences
 from data.clips import ClipRequest
 from data.prepare.shards import prepare_shards
 from data.validate import validate
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.data.synthetic_face import write_face_dataset
 from tests.data.test_pose_data import write_pose_dataset
 from tests.tiny_street import write_tiny_paired, write_tiny_street

@@ -6,7 +6,7 @@ import pytest
 from data.build import build_sequences
 from data.kinds.face import read_landmarks
 from data.samples.face import FACE_SPLIT, sample_landmarks, write_face_sample
-from options.config import DataConfig
+from options.data_config import DataConfig
 from util.errors import UserError
 
 

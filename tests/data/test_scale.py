@@ -24,7 +24,8 @@ from data.storage.shards import listing, open_file, stamp
 from data.storage.size_index import kept
 from data.storage.video_files import VideoReader, frames_of, read_video_frame, video_table
 from data.validate import validate
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.data.synthetic_face import write_face_dataset
 from tests.tiny_street import write_tiny_paired, write_tiny_street
 from util.errors import UserError

@@ -15,7 +15,8 @@ from data.kinds.label_sets import CITYSCAPES_19, CITYSCAPES_35, read_label_set, 
 from data.kinds.street import StreetEncoder, instance_edges
 from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import thumbnail
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.golden import load_golden
 from tests.tiny_street import CAR, COLOURS, ROAD, SKY, tiny_labels, write_tiny_street
 from util.errors import UserError

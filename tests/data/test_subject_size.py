@@ -15,7 +15,8 @@ from data.samples.face import sample_landmarks
 from data.sources.camera import CameraCounts, Captured, camera_frames
 from data.sources.own_video import own_video
 from data.subject_size import UsualWidths, note_on_sizes, resizing
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.tiny_face import SHRINK, SIZE
 from tests.tiny_video import write_talk
 from util.errors import UserError

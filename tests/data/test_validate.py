@@ -19,7 +19,8 @@ from data.samples.street import STREET_SPLIT, write_street_sample
 from data.storage.picture_files import read_picture
 from data.validate import Report, ValidateConfig, main, validate
 from options.cli import parse
-from options.config import DataConfig, ScheduleConfig
+from options.data_config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.data.faults import FACE, PAIRED, POSE, STREET, WARNINGS, Fault, cut_off, gone, people, with_copies
 from tests.data.synthetic_face import write_face_dataset
 from tests.data.test_pose_data import standing_person

@@ -10,7 +10,7 @@ import torch
 from data.build import build_sequences
 from data.prepare.face import prepare_face
 from data.sources.own_video import own_video, timing_of
-from options.config import DataConfig
+from options.data_config import DataConfig
 from tests.tiny_video import know_faces, landmark_finder, write_talk
 from util.errors import UserError
 from util.media.video import Timing

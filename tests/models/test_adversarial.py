@@ -29,7 +29,7 @@ from models.training.rollout import Rollout
 from models.training.run import Training
 from models.training.stages.base import LossWeights, Stage, StageLosses
 from models.training.stages.vid2vid import Vid2Vid
-from options.config import DiscriminatorConfig
+from options.network_config import DiscriminatorConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, make_clip, make_generator, parts
 from util.distributed import DistributedContext
 

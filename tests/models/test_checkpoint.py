@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from models import checkpoint as checkpoints
-from options.config import RunConfig, TrainConfig
+from options.config import TrainConfig
+from options.training_config import RunConfig
 from util.errors import UserError
 
 CONFIG = TrainConfig(run=RunConfig(name="mine"))

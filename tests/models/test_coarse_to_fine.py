@@ -16,7 +16,10 @@ from models.networks.local_enhancer import LocalEnhancer
 from models.training.build_stage import build_loss_weights
 from models.training.rollout import unroll
 from models.training.stages.vid2vid import Vid2Vid
-from options.config import DataConfig, DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
+from options.config import TrainConfig
+from options.data_config import DataConfig
+from options.network_config import DiscriminatorConfig, GeneratorConfig
+from options.training_config import LossConfig, ScheduleConfig
 from tests.tiny_stages import CHANNELS, chunks, make_clip, parts
 from util.count_macs import count_macs
 from util.errors import UserError

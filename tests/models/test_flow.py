@@ -13,7 +13,7 @@ from models.flow.dis import DenseInverseSearch
 from models.flow.estimators import FlowNet2Estimator, FlowNetwork, RaftEstimator, load_published, make_flow, raft_file
 from models.flow.reference import confidence
 from models.flow.warp import warp
-from options.config import LossConfig
+from options.training_config import LossConfig
 from util.errors import UserError
 
 

@@ -16,7 +16,7 @@ from models.training.chunks import Chunk, ChunkedClip
 from models.training.rollout import Rollout
 from models.training.stages.base import LossWeights
 from models.training.stages.vid2vid import Vid2Vid
-from options.config import DiscriminatorConfig
+from options.network_config import DiscriminatorConfig
 from tests.golden import fill_state, load_golden
 
 

@@ -11,7 +11,9 @@ from models.build import build_generator
 from models.losses.temporal import GlobalTemporalLoss, make_global_loss
 from models.networks.i3d import I3D, load_i3d, pad_same
 from models.training.build_stage import build_stage
-from options.config import DiscriminatorConfig, GeneratorConfig, LossConfig, RunConfig, TrainConfig
+from options.config import TrainConfig
+from options.network_config import DiscriminatorConfig, GeneratorConfig
+from options.training_config import LossConfig, RunConfig
 from tests.golden import fill_state, randn
 from util.errors import UserError
 

@@ -26,7 +26,7 @@ from models.legacy.import_checkpoint import import_generator, recover
 from models.legacy.restricted_pickle import read_old_file
 from models.networks.blocks import MobileResidualBlock, ResidualBlock
 from models.networks.generator import CompositeGenerator
-from options.config import GeneratorConfig
+from options.network_config import GeneratorConfig
 from tests.golden import fill_state, load_golden, randn
 from util.errors import UserError
 

@@ -13,7 +13,7 @@ from models.training.rollout import unroll
 from models.training.stages.base import LossWeights
 from models.training.stages.first_frame import FirstFrame
 from models.training.stages.vid2vid import Vid2Vid
-from options.config import ScheduleConfig
+from options.training_config import ScheduleConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, distilling, make_clip, make_generator, parts, teacher_of
 
 

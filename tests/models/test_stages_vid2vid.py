@@ -12,7 +12,7 @@ from models.training.build_stage import build_discriminators
 from models.training.stages.base import LossWeights
 from models.training.stages.face_region import FaceRegion
 from models.training.stages.vid2vid import Vid2Vid
-from options.config import DiscriminatorConfig
+from options.network_config import DiscriminatorConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, distilling, make_clip, make_generator, parts
 
 

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from options.cli import PRESETS, parse
-from options.config import DataConfig, LossConfig, ScheduleConfig, TestConfig, TrainConfig
+from options.config import TestConfig, TrainConfig
+from options.data_config import DataConfig
+from options.training_config import LossConfig, ScheduleConfig
 from options.values import from_json, to_json
 from util.errors import UserError
 

@@ -1,0 +1,85 @@
+"""Options of the networks: generator and discriminators."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from options.values import option, require
+
+NetG = Literal["composite", "sr_mobile_composite", "global"]
+
+Norm = Literal["batch", "instance"]
+
+GanMode = Literal["ls", "hinge", "original"]
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The generator's architecture (method: composite and spatially low-demand generators)."""
+
+    netG: NetG = option(
+        "composite", "residual blocks (composite), mobile blocks (sr_mobile_composite), one image (global)"
+    )
+    low_demand: bool = option(False, "read half-resolution inputs, write full-resolution frames: the distilled student")
+    ngf: int = option(128, "channels of the first layer")
+    n_downsample_G: int = option(3, "number of down-samplings")
+    n_blocks: int = option(9, "number of residual blocks")
+    norm: Norm = option("batch", "normalisation layers")
+    n_frames_G: int = option(3, "semantic frames the generator sees; it is fed one generated frame less")
+    no_flow: bool = option(False, "draw every pixel, warp nothing")
+    fg: bool = option(False, "a second branch draws the pixels of the foreground labels (see --fg_labels)")
+    n_scales_spatial: int = option(1, "coarse to fine: scales, each twice the size of the one before")
+    n_blocks_local: int = option(3, "residual blocks of each finer scale")
+    warp_align_corners: bool = option(
+        True, "whether warping by a zero flow is the identity; published weights were trained without"
+    )
+    batch_statistics: bool = option(
+        False, "at inference, normalise by each batch's own statistics; the published programs did, whatever they saved"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        require(self.ngf >= 1, f"--ngf {self.ngf}: expected at least 1")
+        require(1 <= self.n_downsample_G <= 6, f"--n_downsample_G {self.n_downsample_G}: expected 1 to 6")
+        require(self.n_blocks >= 1, f"--n_blocks {self.n_blocks}: expected at least 1")
+        require(self.n_frames_G >= 2, f"--n_frames_G {self.n_frames_G}: expected at least 2, one given and one drawn")
+        require(self.n_blocks_local >= 1, f"--n_blocks_local {self.n_blocks_local}: expected at least 1")
+        require(not (self.fg and self.netG == "global"), "--fg does not go with --netG global: leave it out")
+        scales = self.n_scales_spatial
+        require(1 <= scales <= 4, f"--n_scales_spatial {scales}: expected 1 to 4")
+        require(
+            scales == 1 or (self.netG == "composite" and not self.low_demand),
+            f"--n_scales_spatial {scales} goes with --netG composite without --low_demand: choose them, or one scale",
+        )
+        require(
+            scales == 1 or self.ngf % 2**scales == 0,
+            f"--ngf {self.ngf}: expected a multiple of {2**scales} for --n_scales_spatial {scales}, as each halves it",
+        )
+        require(
+            not (self.low_demand and self.netG == "global"),
+            "--low_demand does not go with --netG global: choose --netG sr_mobile_composite or composite",
+        )
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """The discriminators' architecture and how they judge."""
+
+    ndf: int = option(64, "channels of a discriminator's first layer")
+    n_layers_D: int = option(3, "layers of a discriminator")
+    num_D: int = option(2, "spatial scales of a discriminator")
+    n_scales_temporal: int = option(
+        2, "temporal discriminators: scale t looks at frames n_frames_D^t apart; 0 has none"
+    )
+    n_frames_D: int = option(3, "frames a temporal discriminator sees at once")
+    gan_mode: GanMode = option("ls", "adversarial criterion")
+    sparse_D: bool = option(
+        False, "temporal discriminator t judges only windows on a grid of frames n_frames_D^t apart"
+    )
+    add_face_disc: bool = option(False, "a further discriminator that looks at the face")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        for name in ("ndf", "n_layers_D", "num_D"):
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+        require(self.n_scales_temporal >= 0, f"--n_scales_temporal {self.n_scales_temporal}: expected 0 or more")
+        require(self.n_frames_D >= 2, f"--n_frames_D {self.n_frames_D}: expected at least 2")

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# One stage of one kind; scripts/KIND/STAGE.sh calls it:
+#   bash scripts/stage.sh KIND STAGE FLAG...
+# KIND: face, street, pose. STAGE: train_teacher (every frame of every clip), train_skd (the spatially low-demand student,
+# from the teacher's frames), train_tkd (the part-time student, on key-frames), test (the student, the teacher beside it).
+# Further flags pass through and override. `--quick` as the first one: the sample of that kind, small, in a minute.
+# A training that was interrupted goes on where it was saved.
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+kind=$1 stage=$2
+shift 2
+run=$kind data=datasets/$kind preset=()
+if [ "${1:-}" = --quick ]; then
+    shift
+    data=datasets/${kind}_sample preset=(--preset "${kind}_quick") run=${kind}_quick
+    "$PYTHON" -m data.samples "$kind" --out "$data"
+fi
+teacher=checkpoints/${run}_teacher
+case $kind in
+face) of_kind=() ;;
+street) of_kind=(--dataset_mode street --use_instance --fg) ;;
+pose) of_kind=(--dataset_mode pose --resize_or_crop scaleHeight) ;;
+*) echo "stage.sh $kind: expected face, street or pose" >&2 && exit 2 ;;
+esac
+student=(--netG sr_mobile_composite --low_demand --teacher "$teacher")
+case $stage in
+train_teacher) flags=(--stage teacher) ;;
+train_skd) flags=(--stage skd "${student[@]}" --init "$teacher") ;;
+train_tkd) flags=(--stage tkd "${student[@]}" --init "checkpoints/${run}_skd") ;;
+test)
+    exec "$PYTHON" test.py --checkpoint "checkpoints/${run}_tkd" --teacher "$teacher" --dataroot "$data" "$@"
+    ;;
+*) echo "stage.sh $stage: expected train_teacher, train_skd, train_tkd or test" >&2 && exit 2 ;;
+esac
+train --name "${run}_${stage#train_}" --dataroot "$data" --resume ${of_kind[@]+"${of_kind[@]}"} "${flags[@]}" \
+    ${preset[@]+"${preset[@]}"} "$@"
