@@ -25,7 +25,7 @@ from data.build import build_clips
 from data.clips import ClipRequest
 from data.kinds.face import landmarks_as_text
 from data.kinds.openpose import people_as_json
-from data.prepare.shards import prepare_shards
+from data.prepare.pack_shards import prepare_shards
 from data.samples.face import sample_landmarks
 from data.samples.worlds.puppet import Puppet
 from options.data_config import DataConfig

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from benchmarks.protocol import Protocol
-from data.samples.street import read_motion
+from data.samples.motion_files import read_motion
 from data.sequences import VideoSequence
 from data.transforms import Placement, cut
 from util.files import atomic_write

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from data.build import build_sequences
-from data.samples.street import read_motion
+from data.samples.motion_files import read_motion
 from data.sequences import VideoSequence
 from models.interpolation.cuts import is_cut
 from options.data_config import DataConfig

@@ -21,7 +21,7 @@ from benchmarks.generated_motion import GeneratedRow, compare_generated, generat
 from benchmarks.keyframe_choice import NUM_GIVEN, ChoiceRow, choice_text, compare_choices
 from benchmarks.metrics.flow_error import end_point_error
 from benchmarks.motion_methods import METHODS, STREAMED, guided_name, recover
-from data.samples.street import read_motion
+from data.samples.motion_files import read_motion
 from models.interpolation.guided import Flows, GuidedMotion, corrected, guide_flows
 from models.interpolation.motion_compensation import DenseInverseSearch, straight_flows
 from models.keyframes.offline import choose_keyframes

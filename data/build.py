@@ -1,4 +1,4 @@
-"""How does a config become clips and sequences? The only place where names of options meet datasets."""
+"""Clips and sequences from a config: the only place where names of options meet datasets."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from data.clips import VideoClips
 from data.header_checks import header_problems, size_index
-from data.kinds.base import Encoder, Frames
 from data.kinds.face import FaceEncoder, FaceFrames
+from data.kinds.interface import Encoder, Frames
 from data.kinds.label_sets import ids_named, parse_ids, read_label_set
 from data.kinds.paired import PairedEncoder, PairedFrames, paired_files
 from data.kinds.pose import PoseEncoder, PoseFrames, pose_files

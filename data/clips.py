@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from data.kinds.base import Encoder, Frames
+from data.kinds.interface import Encoder, Frames
 from data.subject_size import UsualWidths, usual_widths
 from data.transforms import Geometry, View, random_affine
 from util.errors import UserError

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset, as far as it can be known without decoding it? Training asks this before it starts.
+"""Checks of a dataset that need no decoding; a training makes them before it starts.
 
 ``data.layout`` has paired and counted the files by then; here their headers are looked at.
 """
@@ -6,7 +6,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data.kinds.base import Frames, wrong_size
+from data.kinds.interface import Frames, wrong_size
 from data.layout import PICTURE_SUFFIXES
 from data.storage.picture_files import picture_size
 from data.storage.shards import stamp

@@ -1,4 +1,4 @@
-"""Where do the files of a dataset lie, and which belong to the same frame?
+"""The folders of a dataset, and which files belong to the same frame.
 
 The folders are those that users of vid2vid have; a video file may stand for a folder of pictures. Hidden files and
 folders are passed over.

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from data.kinds.base import Encoder, Frames
+from data.kinds.interface import Encoder, Frames
 from data.layout import SequenceFiles
 from data.transforms import Geometry, Placement, View
 from util.errors import UserError

@@ -1,4 +1,4 @@
-"""How large is what a video shows, in its own pixels, and how large was it in training?
+"""The size of what a video shows, in its own pixels, against its size in training.
 
 The curves of a face and the edges around it are found in a frame's own pixels, and distances are counted in them: the
 same face in frames of another size has other semantic frames. Kinds whose frames mean the same at any size have no
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.kinds.base import Frames
+from data.kinds.interface import Frames
 from data.sequences import VideoSequence
 
 # widths are looked up in so many training frames, evenly spaced

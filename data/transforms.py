@@ -1,4 +1,4 @@
-"""Which one geometric transform does a clip go through, so that all its frames stay aligned?"""
+"""The one geometric transform of a clip, which keeps all its frames aligned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``python -m data.validate --dataroot DIR --dataset_mode KIND``: what is wrong with a dataset, file by file?
+"""``python -m data.validate --dataroot DIR --dataset_mode KIND``: names what is wrong with a dataset, file by file.
 
 Exit code 0: nothing that would stop a training; 1: something would; 2: the command itself cannot be understood.
 """
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from data.build import build_geometry, build_kind
 from data.clips import MIN_FRAMES
 from data.header_checks import header_problems, size_index
-from data.kinds.base import Frames
+from data.kinds.interface import Frames
 from data.layout import Problems
 from data.storage.picture_files import ArrayCache
 from options.cli import parse
@@ -89,8 +89,8 @@ class Report:
             if count > _NUM_SHOWN:
                 lines.append(f"  ... and {count - _NUM_SHOWN} more (--json FILE lists them all)")
         num_warnings = len(self.findings) - self.num_errors
-        discriminator_output = "a training would stop" if self.num_errors else "fit to train on"
-        return "\n".join([*lines, f"{self.num_errors} errors, {num_warnings} warnings: {discriminator_output}"])
+        outcome = "a training would stop" if self.num_errors else "fit to train on"
+        return "\n".join([*lines, f"{self.num_errors} errors, {num_warnings} warnings: {outcome}"])
 
 
 def validate(config: DataConfig, *, root: Path, phases: Sequence[str], is_quick: bool = False) -> Report:

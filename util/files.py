@@ -1,11 +1,11 @@
-"""How is a file written so that nobody ever sees half of it?"""
+"""Files and folders that are written whole or not at all."""
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a scratch path beside ``path``; when the block ends well it is flushed and takes ``path``'s place.
 
     The scratch name keeps the suffix of ``path``, since encoders choose their format by it. When the block raises,
-    the scratch file is removed and ``path`` is untouched.
+    the scratch file is removed and ``path`` is untouched. Where ``path`` is a link, it stays one.
     """
+    path = _where_links_point(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
@@ -71,9 +72,11 @@ def write_json(path: Path, value: Any) -> None:
 def atomic_directory(folder: Path, *, marker: str) -> Iterator[Path]:
     """Yield a scratch folder beside ``folder``; when the block ends well it takes the place of ``folder``.
 
+    Where ``folder`` is a link, what it points to is replaced and the link stays.
+
     Args:
         folder: to be written, or written anew.
-        sign: a file that every such folder has; a folder without it is somebody else's and is not replaced.
+        marker: a file that every such folder has; a folder without it is somebody else's and is not replaced.
 
     Raises:
         UserError: when ``folder`` is there, not empty, and has no ``marker``.
@@ -81,18 +84,51 @@ def atomic_directory(folder: Path, *, marker: str) -> Iterator[Path]:
     if folder.exists() and not (folder.is_dir() and ((folder / marker).is_file() or not any(folder.iterdir()))):
         raise UserError(f"{folder}: expected a folder of results (with {marker}) or none, found something else; "
                         "give another folder")  # fmt: skip
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    folder = _where_links_point(folder)
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     try:
-        scratch.mkdir(parents=True)
-        yield scratch
-        if folder.exists():
-            os.replace(folder, old)
-        try:
-            os.replace(scratch, folder)
-        except OSError:
+        with atomic_directories([folder]) as (scratch,):
+            yield scratch
+            if folder.exists():
+                os.replace(folder, old)
+    except BaseException:
+        if old.exists() and not folder.exists():
             os.replace(old, folder)
-            raise
+        raise
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def atomic_directories(folders: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield a scratch folder for each of ``folders``; when the block ends well all take their places, else none does.
+
+    Scratch folders lie beside their places, so on the same drive, also where some of ``folders`` lie below links to
+    other drives. Those that stay empty are left out; so are parents that were made in vain.
+    """
+    scratches = [folder.with_name(f".{folder.name}.{os.getpid()}.part") for folder in folders]
+    new_parents = {parent for folder in folders for parent in folder.parents if not parent.exists()}
+    placed: list[Path] = []
+    try:
+        for scratch in scratches:
+            scratch.mkdir(parents=True)
+        yield scratches
+        for scratch, folder in zip(scratches, folders, strict=True):
+            if any(scratch.iterdir()):
+                os.replace(scratch, folder)
+                placed.append(folder)
+    except BaseException:
+        for folder in placed:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        for scratch in scratches:
+            shutil.rmtree(scratch, ignore_errors=True)
+        for parent in sorted(new_parents, key=lambda parent: -len(parent.parts)):
+            with suppress(OSError):  # not empty: what was written lies in it
+                parent.rmdir()
+
+
+def _where_links_point(path: Path) -> Path:
+    """``path``, or the place to which it is a link."""
+    return path.resolve() if path.is_symlink() else path

@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.metrics.measure import MeanOverFrames, Scores
 from benchmarks.metrics.videos import Pair
+from data.kinds.body_drawing import draw_person
 from data.kinds.openpose import BODY, NUM_POINTS, is_seen, most_prominent, read_people
-from data.kinds.pose import draw_person
 from util.errors import UserError
 
 # a file and the frame's height and width -> the drawn pose, uint8 [H, W, 3]

@@ -1,4 +1,4 @@
-"""How do 68 landmarks (and a picture's background) become the semantic frame of a face?
+"""Semantic frames of a face, from 68 landmarks and the edges of the background.
 
 One channel of edges, and one distance map for each of the 14 curves of a face (vid2vid's encoding of faces).
 """
@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from data.kinds.base import Encoder, Frames
 from data.kinds.face_curves import canny_edges, curve_pixels, distance_map, is_tame, thick
+from data.kinds.interface import Encoder, Frames
 from data.layout import SequenceFiles
 from data.storage.picture_files import ArrayCache, picture_size
 from data.storage.shards import read_text

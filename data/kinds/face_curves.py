@@ -1,4 +1,4 @@
-"""With which pen are semantic frames drawn? Curves, the distance to them, and the edges of a picture.
+"""Curves through landmarks, distances to them, and the edges of a picture.
 
 The rules are the published ones, so that old checkpoints see what they were trained on; the algorithms are closed
 forms.

@@ -1,4 +1,4 @@
-"""Which label do the numbers in a label map stand for, and how is each shown?"""
+"""Label sets: the number of each label in the files, its name and its colour."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Who stands where in an OpenPose file? Its JSON becomes points, and points become the JSON again.
+"""OpenPose's JSON files, read into arrays of points and written.
 
 A person is one array, float64 [137, 3]: x and y in pixels, and the detector's confidence in 0..1, of the 25 points of
 OpenPose's BODY_25, the 70 of its face and the 21 of either hand. What was not seen is all zeros.

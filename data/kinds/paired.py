@@ -1,11 +1,11 @@
-"""How does any video become another one? The semantic frames are pictures themselves."""
+"""Paired videos: the semantic frames are pictures themselves."""
 
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from data.kinds.base import Encoder, Frames, of_size, signed
+from data.kinds.interface import Encoder, Frames, of_size, signed
 from data.layout import PICTURE_SUFFIXES, Part, Problems, SequenceFiles, find_sequences, real_video, two_spellings
 from data.storage.picture_files import ArrayCache, read_picture
 from data.transforms import View

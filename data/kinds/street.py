@@ -1,4 +1,4 @@
-"""How do label and instance maps become the semantic frames of a street, or of any scene with labels?
+"""Semantic frames of a street, or of any scene with labels, from label and instance maps.
 
 One channel a label, and one of edges between instances. The loader hands on small integers; the many channels are made
 on the device.
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.kinds.base import Encoder, Frames, of_size
+from data.kinds.interface import Encoder, Frames, of_size
 from data.kinds.label_sets import UNKNOWN, LabelSet, channel_table
 from data.layout import Part, Problems, SequenceFiles, find_sequences, real_video, two_spellings
 from data.storage.picture_files import ArrayCache, read_ids

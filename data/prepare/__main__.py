@@ -7,9 +7,9 @@ from pathlib import Path
 from data.detectors.dlib_landmarks import load_landmark_finder
 from data.kinds.label_sets import read_label_set
 from data.prepare.face import prepare_face
+from data.prepare.pack_shards import prepare_shards
 from data.prepare.paired import prepare_paired
 from data.prepare.pose import LONGEST_GAP, SMOOTHING, prepare_pose
-from data.prepare.shards import prepare_shards
 from data.prepare.street import cityscapes_drives, folder_drives, write_drives
 from util.errors import OneLineParser, run_program
 

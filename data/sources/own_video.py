@@ -1,4 +1,4 @@
-"""How does a video of one's own become semantic frames, without a dataset?
+"""A video of one's own becomes semantic frames, without a dataset.
 
 What the video shows decides: a face has landmarks that can be found in it, the input of a paired model is a video
 itself. Label maps and poses need other programs first.
@@ -15,8 +15,8 @@ from tqdm import tqdm
 from data.build import build_geometry, build_kind
 from data.detectors.dlib_landmarks import LandmarkFinder, load_landmark_finder
 from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
-from data.kinds.base import Frames, of_size
 from data.kinds.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
+from data.kinds.interface import Frames, of_size
 from data.layout import SequenceFiles, VideoMetadata
 from data.sequences import VideoSequence
 from data.storage.picture_files import ArrayCache, read_picture

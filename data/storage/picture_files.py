@@ -1,4 +1,4 @@
-"""How does a picture file become an array, and an array a picture file, with an error that names the file?"""
+"""Picture files become arrays; an error names the file."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator

@@ -1,4 +1,4 @@
-"""Where are the bytes of a dataset's files: on disk, or in the shards that lie in its folder?
+"""Files of a dataset, read from disk or from the shards that lie in its folder.
 
 Shards are tar files of whole sequences, ``shard-*.tar`` in one folder. What they hold is addressed as if it had been
 unpacked there; nothing is unpacked, files are read from their place in the tar file.

@@ -1,4 +1,4 @@
-"""How is frame i of a video file read, without the frames before its key-frame, and bit-equal to reading them all?
+"""Single frames of a video file, read from the key-frame before them, bit-equal to reading all.
 
 The frames of ``talk.mp4`` are addressed as ``talk.mp4/00000``, ``talk.mp4/00001``, ... as if they were files in it.
 """

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from data.build import build_encoder, build_sequences
-from data.kinds.base import Encoder
+from data.kinds.interface import Encoder
 from data.sequences import VideoSequence
 from data.sources.camera import (
     CameraCounts,

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from data.clips import Clip
-from data.kinds.base import Encoder
+from data.kinds.interface import Encoder
 from models.training.chunks import Chunk
 from models.training.rollout import Rollout
 from models.training.run import Training

@@ -1,4 +1,4 @@
-"""The sample worlds know their motion exactly: do losses, metrics and interpolation agree with it?
+"""Losses, metrics and interpolation agree with the exact motion of the sample worlds.
 
 That the motion itself is right is tested in ``test_toy_city.py`` and ``test_puppet.py``, estimated flow there too.
 """

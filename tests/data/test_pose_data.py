@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import data.kinds.pose
+import data.kinds.body_drawing
 from data.build import build_clips, build_sequences
 from data.clips import ClipRequest
+from data.kinds.body_drawing import BASIC_PARTS, NUM_DRAWN_PARTS, STROKES, draw_person
 from data.kinds.openpose import (
     BODY,
     FACE,
@@ -24,7 +25,7 @@ from data.kinds.openpose import (
     people_as_json,
     read_people,
 )
-from data.kinds.pose import BASIC_PARTS, NUM_DRAWN_PARTS, STROKES, PoseEncoder, draw_person, shaken
+from data.kinds.pose import PoseEncoder, shaken
 from data.transforms import Box, middle_half
 from options.data_config import DataConfig
 from options.training_config import ScheduleConfig
@@ -118,8 +119,8 @@ def let_pixels_fall(person: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None
         line[fallen.get((*start, *end), []), 0 if is_upright else 1] -= 1
         return line
 
-    straight_line = data.kinds.pose._line
-    monkeypatch.setattr(data.kinds.pose, "_line", line_with_fallen_pixels)
+    straight_line = data.kinds.body_drawing._line
+    monkeypatch.setattr(data.kinds.body_drawing, "_line", line_with_fallen_pixels)
 
 
 def test_drawings_equal_the_published_ones_but_for_whole_pixels_that_fell_by_the_last_bit(

@@ -9,8 +9,8 @@ import torch
 
 from data.kinds.openpose import BODY, FACE, LEFT_HAND, RIGHT_HAND
 from data.kinds.pose import pose_files
+from data.samples.motion_files import read_motion
 from data.samples.pose import POSE_SPLIT, write_pose_sample
-from data.samples.street import read_motion
 from data.samples.worlds.puppet import HEIGHT, WIDTH, Moment, Puppet
 from models.flow.dis import DenseInverseSearch
 from models.flow.warp import warp

@@ -1,4 +1,4 @@
-"""Whatever is in a file of a dataset: does it give a frame, or one line that names the file?"""
+"""Whatever is in a file of a dataset, it gives a frame or one line that names the file."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from PIL import Image
 
 from data.build import build_clips, build_sequences
 from data.clips import ClipRequest
-from data.prepare.shards import prepare_shards
+from data.prepare.pack_shards import prepare_shards
 from data.validate import validate
 from options.data_config import DataConfig
 from options.training_config import ScheduleConfig

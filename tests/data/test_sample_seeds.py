@@ -1,4 +1,4 @@
-"""Does a seed draw the same world in every process, whatever the order of its sets and the number of its threads?"""
+"""A seed makes the same world in every process, whatever the order of its sets and the number of its threads."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Do large datasets start fast and read right: kept headers, video files, shards, many processes?"""
+"""Large datasets start fast and read right: kept headers, video files, shards, many processes."""
 
 import json
 import multiprocessing
@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from data.build import build_clips, build_sequences
 from data.clips import ClipRequest, PackedClip, RequestSampler, collate_clips
-from data.prepare.shards import prepare_shards
+from data.prepare.pack_shards import prepare_shards
 from data.storage.picture_files import picture_size, read_picture
 from data.storage.shards import listing, open_file, stamp
 from data.storage.size_index import kept

@@ -8,7 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from data.layout import VIDEO_METADATA
-from data.samples.street import KINDS, STREET_SPLIT, read_motion, write_street_sample
+from data.samples.motion_files import read_motion
+from data.samples.street import KINDS, STREET_SPLIT, write_street_sample
 from data.samples.worlds.city import BUILDING, ROAD, SIDEWALK, SKY, VEGETATION, City, Frame
 from data.samples.worlds.city_render import Camera, Surface, Texture, motion, rasterise
 from models.flow.dis import DenseInverseSearch

@@ -1,4 +1,4 @@
-"""Is each planted fault of a dataset found, and its file named?"""
+"""Each planted fault of a dataset is found, and its file named."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What stands where in the toy city? A street with houses, trees and traffic, and the car that films it.
+"""The toy city: a street with houses, trees and traffic, and the car that films it.
 
 Everything follows from the seed and the time in seconds; the city has no first and no last frame.
 """

@@ -1,4 +1,4 @@
-"""What do the walls, roads, cars and trees of the toy city look like from near by? Each painter returns a texture."""
+"""Textures of the toy city: its walls, roads, cars and trees from near by."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How do textured rectangles in space become a picture whose every pixel knows its surface, and so its exact flow?
+"""Textured rectangles in space become a picture whose every pixel knows its surface, and so its exact flow.
 
 The world is made of rectangles ("patches"). A pixel stores which patch it shows and where on it: the same place
 projected by another time's camera and patches is the pixel's motion, exact up to rounding.

@@ -1,4 +1,4 @@
-"""What moves in the toy city, and how: cars with turning wheels, people whose legs walk, a cyclist.
+"""Things that move in the toy city: cars with turning wheels, people whose legs walk, a cyclist.
 
 Every thing tells at any time where its patches lie and what it hides from the sun.
 """

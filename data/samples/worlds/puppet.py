@@ -1,4 +1,4 @@
-"""How does the puppet dance? Its joints at any time, its picture, and what a detector or a motion camera would find.
+"""The dancing puppet: its joints at any time, its picture, and what a detector or a motion camera would find.
 
 A piece of the puppet moves by one affine map a frame. Where each of its pixels was or will be therefore follows
 exactly. Positions are pixels of a frame of 256 x 448, x to the right and y down; the puppet faces us, so that its right

@@ -1,4 +1,4 @@
-"""What is the puppet made of? Cut-out pieces with a texture and a bent surface, painted once for a seed.
+"""The pieces of the puppet: cut-outs with a texture and a bent surface, painted once for a seed.
 
 Shapes are signed distances: negative inside, in units of one pixel of a frame of 256 x 448.
 """

@@ -1,4 +1,4 @@
-"""What must a kind of data say about its frames, so that one dataset and one loop serve all kinds?
+"""The interface of a kind of data: an ``Encoder`` of semantic frames, and the ``Frames`` of one sequence.
 
 A kind is a subclass of ``Encoder`` and one of ``Frames``, and an entry in ``data/build.py``.
 """

@@ -1,4 +1,4 @@
-"""How does a dataset of very many small files become a few large ones, which the data room reads as they are?"""
+"""A dataset of very many small files packed into a few large ones, which are read as they are."""
 
 import io
 import os
