@@ -17,7 +17,7 @@ from torch import Tensor
 from data.build import build_encoder
 from models import checkpoint as checkpoints
 from models.build import build_generator
-from models.legacy.restricted_pickle import OldFile, read_old_file
+from models.legacy.old_file import OldFile, read_old_file
 from options.cli import parse
 from options.config import TrainConfig
 from options.data_config import DataConfig
