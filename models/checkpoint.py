@@ -27,6 +27,8 @@ from util.files import flush
 FORMAT = 1
 CONFIG_FILE = "config.json"
 STATE_FILE = "training_state.pt"
+# users have files of this name: it stays, though the code says discriminator
+DISCRIMINATOR_FILES = "critic_"
 
 
 @dataclass(frozen=True)

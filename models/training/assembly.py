@@ -250,8 +250,9 @@ def start_from(training: Training, path: str) -> str:
         raise UserError(f"--init {path}: {taken} of {total} tensors fit this generator; expected the same architecture")
     said = [f"generator {taken} of {total} tensors"]
     for name, discriminator in training.stage.discriminators.items():
-        if (saved.folder / f"critic_{name}.safetensors").is_file():
-            taken, total = checkpoints.transfer_weights(discriminator, saved.weights(f"critic_{name}"))
+        file = checkpoints.DISCRIMINATOR_FILES + name
+        if (saved.folder / f"{file}.safetensors").is_file():
+            taken, total = checkpoints.transfer_weights(discriminator, saved.weights(file))
             said.append(f"discriminator {name} {taken} of {total}")
     return f"weights from {path}: " + ", ".join(said)
 

@@ -135,7 +135,8 @@ class Training:
     def networks(self) -> dict[str, nn.Module]:
         """What a save keeps, by file name."""
         return {"generator": self.stage.generator} | {
-            f"critic_{name}": discriminator for name, discriminator in self.stage.discriminators.items()
+            f"{checkpoints.DISCRIMINATOR_FILES}{name}": discriminator
+            for name, discriminator in self.stage.discriminators.items()
         }
 
     def autocast(self) -> AbstractContextManager[Any]:

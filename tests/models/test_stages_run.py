@@ -49,7 +49,7 @@ def test_face_discriminator_sparse_windows_and_two_time_scales_go_together(tmp_p
     training = run(data, tmp_path, "faces", *more)
     logged = json.loads((tmp_path / "faces" / "loss_log.jsonl").read_text().splitlines()[-1])
     assert {"G_f_GAN", "G_f_GAN_Feat", "D_f_real", "D_f_fake"} <= set(logged)
-    assert (tmp_path / "faces" / "latest" / "discriminator_face.safetensors").is_file()
+    assert (tmp_path / "faces" / "latest" / "critic_face.safetensors").is_file()
     # every optimizer is decayed: the last of 2 epochs has half the rate
     groups = {name: optimizer.param_groups[0] for name, optimizer in training.optimizers.items()}
     assert {name: group["lr"] for name, group in groups.items()} == pytest.approx(

@@ -1,4 +1,4 @@
-"""Where in a frame is the face that the face discriminator looks at? A square of a fixed size around what marks the face."""
+"""The square of a frame that the face discriminator sees: a fixed size, around what marks the face."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The vid2vid training: every frame of a clip rolls; images, motion and time are judged. Students add a distillation."""
+"""The vid2vid training: every frame of a clip rolls; images, motion and time are judged. Students add distillation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
