@@ -1,6 +1,7 @@
 """Test: semantic video -> key-frames -> generator -> motion compensation -> frames, mp4, web page.
 
-``run`` takes a dataset, ``run_video`` a video of one's own, ``models.inference.live`` a stream that is watched as it is made.
+``run`` takes a dataset, ``run_video`` a video of one's own, ``models.inference.live`` a stream that is watched
+as it is made.
 """
 
 import json
@@ -27,7 +28,7 @@ from data.sources.own_video import check_video_kind, own_video, timing_of
 from data.subject_size import note_on_sizes
 from models import checkpoint as checkpoints
 from models.inference.live import run_live
-from models.inference.pipeline import FirstFrames, choose, make_methods, noted_widths, synthesize
+from models.inference.pipeline import make_first_frames, make_methods, noted_widths
 from options.cli import parse
 from options.config import TestConfig
 from util.device import choose_device
@@ -111,19 +112,27 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
     )[: config.how_many or None]
     if note := note_on_sizes(sequences, noted_widths(saved)):
         print(note)
-    first_frames = FirstFrames(
+    first_frames = make_first_frames(
         config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device
     )
     mean_frame = mean_training_frame(config, saved) if config.baselines else None
     results: dict[str, list[SequenceResult]] = {}
     sections: list[Section] = []
     for sequence in sequences:
-        made = evaluate(methods, sequence, first_frames, config, folder)
+        made = evaluate(
+            methods,
+            sequence,
+            first_frames,
+            timing_runs=config.timing_runs,
+            image_format=config.image_format,
+            folder=folder,
+        )
         if mean_frame is not None:
             made |= evaluate_baselines(sequence, first_frames.frames(sequence), mean_frame, config, folder)
         sections.append(make_section(sequence, made, write_references(sequence, folder), folder))
         for name, result in made.items():
             results.setdefault(name, []).append(result)
+        sequence.forget_encoded()
     write_json(
         folder / "metrics.json",
         {name: [vars(result) for result in all_of] for name, all_of in results.items()},
@@ -209,13 +218,13 @@ def run_video(config: TestConfig) -> Path:
     method = make_methods(config, device)[0]
     data, count = saved.config.data, saved.config.generator.n_frames_G - 1
     sequence, note = own_video(source, data, usual=noted_widths(saved))
-    first_frames = FirstFrames(config, data=data, count=count, device=device).frames(sequence)
+    first_frames = make_first_frames(config, data=data, count=count, device=device).frames(sequence)
     method.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()
-    keys = [] if method.lookahead else choose(sequence, method, len(first_frames))
+    keys = [] if method.lookahead else method.choose_keyframes(sequence, num_given=len(first_frames))
     rate, timing = sequence.frames_per_second, timing_of(source)
     with VideoWriter(output, frames_per_second=rate, timing=timing, sound_from=source) as video:
-        made = synthesize(method, sequence, keys, first_frames, overlapped=True)
+        made = method.synthesize(sequence, keys, first_frames, overlapped=True)
         for frame in tqdm(made, desc=source.name, total=sequence.num_frames, unit="frame"):
             video.write(to_uint8(frame))
     seconds = time.perf_counter() - start

@@ -14,7 +14,8 @@ from data.build import build_sequences
 from data.sequences import VideoSequence
 from models.build import blank_inputs, build_generator
 from models.checkpoint import Checkpoint
-from models.inference.pipeline import FirstFrames, Method, choose, synthesize
+from models.inference.first_frames import FirstFrames
+from models.inference.pipeline import Method
 from options.config import TestConfig
 from util.count_macs import count_macs
 from util.errors import UserError
@@ -132,33 +133,49 @@ def summarise(results: list[SequenceResult], *, macs_per_call: int | None) -> di
 
 
 def evaluate(
-    methods: list[Method], sequence: VideoSequence, first_frames: FirstFrames, config: TestConfig, folder: Path
+    methods: list[Method],
+    sequence: VideoSequence,
+    first_frames: FirstFrames,
+    *,
+    timing_runs: int,
+    image_format: str,
+    folder: Path,
 ) -> dict[str, SequenceResult]:
-    """All methods' takes of one sequence; timed runs go in turn, so that the machine's mood hits all alike."""
-    frames = first_frames.frames(sequence)
-    for one in methods:
-        one.engine.warm_up(sequence.semantic(0))
-    keys = {one.name: choose(sequence, one, len(frames)) for one in methods}
+    """Results of all methods on one sequence.
+
+    Timed runs go in turn, so that what else the machine does hits all methods alike.
+
+    Args:
+        methods: who draws; the names are the keys of what is returned.
+        sequence: what is drawn.
+        first_frames: what every method starts from.
+        timing_runs: how often everything is drawn, for the time.
+        image_format, folder: see ``record``; each method has a folder of its name.
+    """
+    given = first_frames.frames(sequence)
+    for method in methods:
+        method.engine.warm_up(sequence.semantic(0))
+    keys = {method.name: method.choose_keyframes(sequence, num_given=len(given)) for method in methods}
     results: dict[str, SequenceResult] = {}
-    for run in range(config.timing_runs):
-        for one in methods:
-            made = synthesize(one, sequence, keys[one.name], frames)
+    for run in range(timing_runs):
+        for method in methods:
+            frames = method.synthesize(sequence, keys[method.name], given)
             if run == 0:
-                results[one.name] = record(
-                    tqdm(made, desc=f"{sequence.name}: {one.name}", total=sequence.num_frames, unit="frame"),
+                results[method.name] = record(
+                    tqdm(frames, desc=f"{sequence.name}: {method.name}", total=sequence.num_frames, unit="frame"),
                     sequence,
-                    num_given=first_frames.num_real(frames),
-                    key_frames=keys[one.name],
-                    folder=folder / one.name,
-                    image_format=config.image_format,
+                    num_given=first_frames.num_real(given),
+                    key_frames=keys[method.name],
+                    folder=folder / method.name,
+                    image_format=image_format,
                 )
-                results[one.name].generator_calls = one.engine.stopwatch.generator_calls
-                if one.lookahead:
-                    results[one.name].latency = one.engine.latency.summary()
+                results[method.name].generator_calls = method.engine.stopwatch.generator_calls
+                if method.lookahead:
+                    results[method.name].latency = method.engine.latency.summary()
             else:
-                for _ in made:
+                for _ in frames:
                     pass
-            results[one.name].seconds.append(one.engine.stopwatch.seconds)
+            results[method.name].seconds.append(method.engine.stopwatch.seconds)
     return results
 
 
@@ -180,7 +197,7 @@ def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
 def evaluate_baselines(
     sequence: VideoSequence, first_frames: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
 ) -> dict[str, SequenceResult]:
-    """Takes of the two baselines that know nothing but the first frames, or the training video."""
+    """Results of the two baselines that know nothing but the first frames, or the training video."""
 
     def repeat(frame: Tensor) -> Iterator[Tensor]:
         yield from first_frames

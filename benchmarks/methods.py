@@ -19,7 +19,8 @@ from benchmarks.metrics.measure import FrechetMetric, Metric, Rules
 from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos, pair_videos
 from benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
 from data.sequences import VideoSequence
-from models.inference.pipeline import FirstFrames, Method, make_methods
+from models.inference.first_frames import FirstFrames
+from models.inference.pipeline import Method, make_methods
 from options.config import Interpolation, Keyframes, TestConfig
 from options.network_config import GeneratorConfig
 from util.device import choose_device
@@ -245,10 +246,8 @@ def run_clips(
     num_given: int,
     folder: Path,
 ) -> dict[str, list[SequenceResult]]:
-    """Takes by method, one a clip; all methods make a clip before the next one is begun."""
-    config = TestConfig(checkpoint="-", dataroot=arguments.dataroot, timing_runs=arguments.timing_runs)
-    data, device = methods[0].saved.config.data, methods[0].engine.device
-    first_frames = FirstFrames(config, data=data, count=num_given, device=device)
+    """Results by method, one a clip; all methods make a clip before the next one is begun."""
+    first_frames = FirstFrames("real", count=num_given, device=methods[0].engine.device)
     sequence_results: dict[str, list[SequenceResult]] = {}
     for clip in clips:
         for number in range(clip.num_frames):
@@ -256,8 +255,12 @@ def run_clips(
             assert real is not None  # the protocol takes no clip without
             write_picture(folder / "real" / clip.name / f"{clip.frame_name(number)}.png", to_uint8(real))
         write_references(clip, folder)
-        for name, sequence_result in evaluate(methods, clip, first_frames, config, folder).items():
+        made = evaluate(
+            methods, clip, first_frames, timing_runs=arguments.timing_runs, image_format="png", folder=folder
+        )
+        for name, sequence_result in made.items():
             sequence_results.setdefault(name, []).append(sequence_result)
+        clip.forget_encoded()
     return sequence_results
 
 

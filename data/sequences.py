@@ -1,6 +1,5 @@
 """A video for testing, read frame by frame."""
 
-from collections import OrderedDict
 from dataclasses import replace
 
 import torch
@@ -11,14 +10,15 @@ from data.layout import SequenceFiles
 from data.transforms import Geometry, Placement, View
 from util.errors import UserError
 
-# encoded frames that a sequence keeps: choice of key-frames, drawing, guide and page then encode each of them once
+# for encoded frames: the choice of key-frames, drawing, guide and page then encode each of them once
 _KEPT_BYTES = 2**30
 
 
 class VideoSequence:
     """A video for testing, with or without real frames: the crop is chosen at its first frame and stays.
 
-    Semantic frames that were encoded are kept, up to a gigabyte; beyond that the oldest are encoded again when needed.
+    The first gigabyte of encoded semantic frames is kept until ``forget_encoded``. Frames beyond it are encoded again
+    whenever they are needed: videos are read in order, so that dropping the oldest would leave none to find.
     """
 
     def __init__(self, frames: Frames, *, encoder: Encoder, geometry: Geometry) -> None:
@@ -30,7 +30,7 @@ class VideoSequence:
         self.encoder = encoder
         self._frames = frames
         self._view = View(frames.size(0), geometry.place(frames.box(0)))
-        self._encoded: OrderedDict[int, Tensor] = OrderedDict()
+        self._encoded: dict[int, Tensor] = {}
 
     @property
     def name(self) -> str:
@@ -71,10 +71,13 @@ class VideoSequence:
         planes = self._encoded.get(index)
         if planes is None:
             planes = self._frames.semantic(index, view=self._view, rng=None)
-            self._encoded[index] = planes
-            if len(self._encoded) > max(1, _KEPT_BYTES // planes.nbytes):
-                self._encoded.popitem(last=False)
+            if (len(self._encoded) + 1) * planes.nbytes <= _KEPT_BYTES:
+                self._encoded[index] = planes
         return self.encoder.finish(planes.to(device))
+
+    def forget_encoded(self) -> None:
+        """Free the memory of the frames that were kept."""
+        self._encoded.clear()
 
     def image(self, index: int) -> Tensor | None:
         """The real frame ``index``, float32 [3, H, W] in [-1, 1]; None where there is no real video.

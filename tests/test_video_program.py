@@ -22,8 +22,8 @@ from data.build import build_sequences
 from data.sources.camera import CameraCounts, Captured, LiveFrame, camera_frames
 from data.sources.own_video import own_video
 from models import checkpoint as checkpoints
-from models.inference.live import LiveStream, StreamPass, camera_rounds, open_source, run_live
-from models.inference.pipeline import FirstFrames, choose, make_methods
+from models.inference.live import LiveStream, StreamPass, camera_passes, open_source, run_live
+from models.inference.pipeline import make_first_frames, make_methods
 from options.cli import parse
 from options.config import TestConfig
 from tests.tiny_face import write_tiny_face
@@ -145,27 +145,27 @@ def test_a_camera_gives_the_frames_of_the_whole_video_when_nothing_is_dropped(
     config = config_of("--checkpoint", checkpoint, "--lookahead", "4", "--first_frame", first)
     (one,) = make_methods(config, CPU)
     data = one.saved.config.data
-    first_frames = FirstFrames(config, data=data, count=2, device=CPU)
+    first_frames = make_first_frames(config, data=data, count=2, device=CPU)
     sequence, _ = own_video(video, data)
     given = first_frames.frames(sequence)
-    keys = choose(sequence, one, len(given))
+    keys = one.choose_keyframes(sequence, num_given=len(given))
     offline = list(one.engine.frames(sequence.semantic, key_frames=keys, first_frames=given))
     pictures = (Captured(0.0, picture) for picture in read_video(video))
     frames = camera_frames(pictures, data, counts=CameraCounts())
-    stream = LiveStream(one, camera_rounds(frames, first_frames, name="talk"))
+    stream = LiveStream(one, camera_passes(frames, first_frames, name="talk"))
     live = [drawn for _, drawn in stream]
     # eager PyTorch itself repeats its frames to the last bit but one
     assert torch.allclose(torch.stack(live), torch.stack(offline), rtol=0, atol=1e-5)
     assert stream.num_arrived == 14 and stream.num_drawn == len(keys) - len(given)
 
 
-def test_a_datasets_sequences_come_again_and_again_each_with_its_own_opening(student: Path, tmp_path: Path) -> None:
+def test_a_datasets_sequences_come_again_and_again_each_with_its_own_first_frames(student: Path, tmp_path: Path) -> None:
     root = write_tiny_face(tmp_path, phase="test", num_frames=5, name="a")
     write_tiny_face(root, phase="test", num_frames=4, name="b", first=3)
     config = config_of("--checkpoint", student, "--dataroot", root, "--lookahead", "3")
     (one,) = make_methods(config, CPU)
-    first_frames = FirstFrames(config, data=one.saved.config.data, count=2, device=CPU)
-    stream = iter(LiveStream(one, open_source(config, one.saved, first_frames).rounds))
+    first_frames = make_first_frames(config, data=one.saved.config.data, count=2, device=CPU)
+    stream = iter(LiveStream(one, open_source(config, one.saved, first_frames).passes))
     frames = [next(stream)[1] for _ in range(9 + 9)]
     stream.close()  # type: ignore[attr-defined]
     assert torch.allclose(torch.stack(frames[:9]), torch.stack(frames[9:]), rtol=0, atol=1e-5)
@@ -181,13 +181,13 @@ def test_the_engine_is_warm_for_every_size_before_a_frame_of_it_is_made(
     warm: list[tuple[int, ...]] = []
     monkeypatch.setattr(one.engine, "warm_up", lambda semantic: warm.append(tuple(semantic.shape[1:])))
 
-    def rounds() -> Iterator[StreamPass]:
+    def passes() -> Iterator[StreamPass]:
         for size in ((32, 32), (32, 64), (32, 32)):
             frames = [LiveFrame(0.0, torch.zeros(1, *size)) for _ in range(3)]
             yield StreamPass(iter(frames), [torch.zeros(3, *size)] * 2)
         yield StreamPass(iter(()), [])
 
-    sizes = [tuple(drawn.shape[1:]) for _, drawn in LiveStream(one, rounds())]
+    sizes = [tuple(drawn.shape[1:]) for _, drawn in LiveStream(one, passes())]
     assert sizes == [(32, 32)] * 3 + [(32, 64)] * 3 + [(32, 32)] * 3
     assert warm == [(32, 32), (32, 64)]
 

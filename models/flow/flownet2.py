@@ -14,7 +14,7 @@ MULTIPLE = 64  # the sides that six halvings can take
 
 
 def correlation(first: Tensor, second: Tensor, *, max_displacement: int = 20, stride: int = 2) -> Tensor:
-    """How alike is each place of ``first`` to the places around it in ``second``?
+    """Correlation of each place of ``first`` with the places around it in ``second``.
 
     The work goes row of displacements by row of displacements. For one of them, the product of an image row with the
     displaced row holds every pair of their columns, and the wanted pairs lie on its diagonals: so a step needs

@@ -1,4 +1,4 @@
-"""Backward warping: where did each pixel come from?"""
+"""Backward warping: an image sampled where a flow points."""
 
 import torch
 import torch.nn.functional as F

@@ -2,8 +2,8 @@
 
 The file holds one graph from ``semantic`` [1, frames * C, H, W], ``previous`` [1, (frames - 1) * 3, H, W] and, for
 models with a foreground branch, ``foreground_mask`` [1, 1, H, W] to ``final``, ``raw`` and, with a flow branch,
-``flow`` and ``weight`` (``models/networks/generator.py`` says what they are). Height and width are free. The file is run before
-this program ends, at two sizes, and compared with the checkpoint.
+``flow`` and ``weight`` (``models/networks/generator.py`` says what they are). Height and width are free. The file is
+run before this program ends, at two sizes, and compared with the checkpoint.
 """
 
 import argparse
@@ -85,9 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Export as the command line says."""
-    told = build_parser().parse_args()
-    difference = export_checkpoint(told.checkpoint, told.out, kind=told.format)
-    print(f"written: {told.out}; its frames differ from the checkpoint's by at most {difference:.1e}")
+    args = build_parser().parse_args()
+    difference = export_checkpoint(args.checkpoint, args.out, kind=args.format)
+    print(f"written: {args.out}; its frames differ from the checkpoint's by at most {difference:.1e}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How is a video made while its input still arrives, and watched at the same time? A camera, or what stands in for it.
+"""Live synthesis: a video that is made and watched while its input still arrives, from a camera or in place of one.
 
 Every part has a thread of its own: camera, landmarks, drawing, motion compensation, JPEG, the page. What waits between
 them is bounded; what is dropped is counted.
@@ -33,7 +33,8 @@ from data.sources.camera import (
 from data.sources.own_video import own_video
 from data.subject_size import note_on_sizes
 from models.checkpoint import Checkpoint
-from models.inference.pipeline import FirstFrames, Method, make_methods, noted_widths
+from models.inference.first_frames import FirstFrames
+from models.inference.pipeline import Method, make_first_frames, make_methods, noted_widths
 from models.inference.threads import in_background
 from models.interpolation.choose import resolve_interpolation
 from options.config import LIVE_PORT, TestConfig
@@ -59,14 +60,15 @@ class StreamPass(NamedTuple):
     first_frames: list[Tensor]
 
 
-def sequence_rounds(sequences: Sequence[VideoSequence], first_frames: FirstFrames) -> Iterator[StreamPass]:
+def sequence_passes(sequences: Sequence[VideoSequence], first_frames: FirstFrames) -> Iterator[StreamPass]:
     """Sequences one after the other, again and again, each at its own rate."""
     while True:
         for sequence in sequences:
             yield StreamPass(sequence_frames(sequence), first_frames.frames(sequence))
+            sequence.forget_encoded()
 
 
-def camera_rounds(frames: Iterator[LiveFrame], first_frames: FirstFrames, *, name: str) -> Iterator[StreamPass]:
+def camera_passes(frames: Iterator[LiveFrame], first_frames: FirstFrames, *, name: str) -> Iterator[StreamPass]:
     """A camera's frames, in one pass.
 
     Raises:
@@ -86,12 +88,12 @@ class LiveStream:
         num_drawn: those of them that the generator drew.
     """
 
-    def __init__(self, one: Method, rounds: Iterator[StreamPass]) -> None:
+    def __init__(self, method: Method, passes: Iterator[StreamPass]) -> None:
         """Args: who draws, and what."""
         self.num_arrived = 0
         self.num_drawn = 0
-        self._one = one
-        self._rounds = rounds
+        self._method = method
+        self._passes = passes
 
     @property
     def drawn_share(self) -> float:
@@ -102,18 +104,18 @@ class LiveStream:
         """Pairs in order; what arrives before the engine is warm, for frames of that size, counts as arriving then."""
         began = 0.0
         warm_sizes: set[torch.Size] = set()
-        for frames, first_frames in self._rounds:
+        for frames, first_frames in self._passes:
             first = next(frames, None)
             if first is None:
                 continue
             if first.semantic.shape not in warm_sizes:
-                self._one.engine.warm_up(first.semantic)
+                self._method.engine.warm_up(first.semantic)
                 warm_sizes.add(first.semantic.shape)
                 began = time.perf_counter()
             frames = chain([first], frames)
             num_drawn = self.num_drawn
             for frame, drawn in self._drawn(frames, first_frames):
-                self.num_drawn = num_drawn + self._one.engine.stopwatch.generator_calls
+                self.num_drawn = num_drawn + self._method.engine.stopwatch.generator_calls
                 yield frame._replace(time=max(frame.time, began)), drawn
 
     def _drawn(self, frames: Iterator[LiveFrame], first_frames: list[Tensor]) -> Iterator[tuple[LiveFrame, Tensor]]:
@@ -125,16 +127,7 @@ class LiveStream:
                 waiting.append(frame)
                 yield frame.semantic
 
-        one = self._one
-        made = one.engine.live(
-            semantics(),
-            share=one.share,
-            lookahead=one.lookahead,
-            first_frames=first_frames,
-            overlapped=True,
-            quality=one.quality,
-        )
-        for drawn in made:
+        for drawn in self._method.synthesize_stream(semantics(), first_frames, overlapped=True):
             yield waiting.popleft(), drawn
 
 
@@ -143,12 +136,12 @@ class Source(NamedTuple):
 
     Attributes:
         name: in words, for the page.
-        rounds: its frames.
+        passes: its frames.
         counts: what became of its pictures, for the page.
     """
 
     name: str
-    rounds: Iterator[StreamPass]
+    passes: Iterator[StreamPass]
     counts: Callable[[], dict[str, float]]
 
 
@@ -164,7 +157,7 @@ def open_source(config: TestConfig, saved: Checkpoint, first_frames: FirstFrames
         frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual))
         return Source(
             f"camera {config.webcam}" if config.webcam.isdecimal() else Path(config.webcam).name,
-            camera_rounds(frames, first_frames, name=config.webcam),
+            camera_passes(frames, first_frames, name=config.webcam),
             lambda: {"dropped": pictures.num_dropped, **vars(counts)},
         )
     if config.video is not None:
@@ -185,7 +178,7 @@ def open_source(config: TestConfig, saved: Checkpoint, first_frames: FirstFrames
     name, rate = Path(config.video or config.dataroot).name, sequences[0].frames_per_second
     return Source(
         f"{name}, {rate:.4g} frames/s, again and again",
-        sequence_rounds(sequences, first_frames),
+        sequence_passes(sequences, first_frames),
         lambda: {"dropped": 0},
     )
 
@@ -244,19 +237,19 @@ def run_live(config: TestConfig) -> None:
     """
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
-    one = make_methods(replace(config, lookahead=config.lookahead or LOOKAHEAD), device)[0]
-    data, generator = one.saved.config.data, one.saved.config.generator
-    first_frames = FirstFrames(config, data=data, count=generator.n_frames_G - 1, device=device)
-    source = open_source(config, one.saved, first_frames)
-    stream = LiveStream(one, source.rounds)
+    method = make_methods(replace(config, lookahead=config.lookahead or LOOKAHEAD), device)[0]
+    data, generator = method.saved.config.data, method.saved.config.generator
+    first_frames = make_first_frames(config, data=data, count=generator.n_frames_G - 1, device=device)
+    source = open_source(config, method.saved, first_frames)
+    stream = LiveStream(method, source.passes)
     metadata = {
         "title": "Fast-Vid2Vid, live",
         "source": source.name,
-        "checkpoint": f"{one.saved.folder.resolve().parent.name}, {one.saved.folder.name}",
+        "checkpoint": f"{method.saved.folder.resolve().parent.name}, {method.saved.folder.name}",
         "rows": {
             "Device": str(device),
             "Runtime": Path(config.runtime_file).name if config.runtime_file else config.runtime,
-            "Look-ahead": f"{one.lookahead} frames",
+            "Look-ahead": f"{method.lookahead} frames",
             "Motion compensation": resolve_interpolation(config.interpolation, kind=data.dataset_mode),
         },
     }
@@ -268,7 +261,7 @@ def run_live(config: TestConfig) -> None:
     with interrupted_once(), page:
         print(f"live: {page.url} (Ctrl-C ends it)", flush=True)
         try:
-            show(pictures_of(stream, build_encoder(data)), page, ahead=one.lookahead + 2)
+            show(pictures_of(stream, build_encoder(data)), page, ahead=method.lookahead + 2)
         except KeyboardInterrupt:
             print()
         print(closing_words(page.status()))

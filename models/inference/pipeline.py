@@ -1,6 +1,6 @@
-"""What must be put together before a video can be made: engine, first frames, key-frames, as the options say."""
+"""Checkpoint and options -> a ``Method`` that can be run, and the first frames that it starts from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,14 +8,14 @@ from torch import Tensor
 
 from data.build import build_encoder
 from data.sequences import VideoSequence
-from data.sources.camera import CameraStart
 from data.subject_size import UsualWidths
 from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.checkpoint import Checkpoint
+from models.inference.first_frames import FirstFrames
 from models.inference.runtimes.choose import make_runtime, read_runtime
 from models.inference.runtimes.engines import Runtime
-from models.inference.synthesizer import Synthesizer, draw_first_frames
+from models.inference.synthesizer import Synthesizer
 from models.interpolation.choose import choose_interpolator
 from models.keyframes.live import LiveKeyframes
 from models.keyframes.offline import choose_keyframes
@@ -29,7 +29,15 @@ from util.errors import UserError
 
 @dataclass
 class Method:
-    """A checkpoint and the way its frames become a video."""
+    """A checkpoint and the way its frames become a video.
+
+    Attributes:
+        name: of its folder and its entry in ``metrics.json``.
+        saved: the checkpoint.
+        engine: what draws.
+        keyframes, share, quality: how key-frames are chosen, see ``choose_keyframes``.
+        lookahead: frames that a live choice waits for; 0: the whole video is known.
+    """
 
     name: str
     saved: Checkpoint
@@ -39,9 +47,57 @@ class Method:
     lookahead: int = 0
     quality: float | None = None
 
+    def choose_keyframes(self, sequence: VideoSequence, *, num_given: int) -> list[int]:
+        """Key-frames of a sequence; the whole semantic video is looked at, small."""
+        if self.keyframes == "all":
+            return list(range(sequence.num_frames))
+        if self.lookahead:
+            chooser = LiveKeyframes(
+                share=self.share, lookahead=self.lookahead, num_given=num_given, quality=self.quality
+            )
+            pushed = [chooser.push(thumbnail(sequence.semantic(number))) for number in range(sequence.num_frames)]
+            return [number for number in pushed if number is not None] + chooser.finish()
+        thumbnails = LazyThumbnails(sequence.semantic, num_frames=sequence.num_frames)
+        return choose_keyframes(
+            thumbnails, method=self.keyframes, share=self.share, num_given=num_given, quality=self.quality
+        )
+
+    def synthesize(
+        self,
+        sequence: VideoSequence,
+        key_frames: Sequence[int],
+        first_frames: Sequence[Tensor],
+        *,
+        overlapped: bool = False,
+    ) -> Iterator[Tensor]:
+        """The frames of a sequence; see ``Synthesizer.frames``.
+
+        With a look-ahead the sequence is a stream, in which the same key-frames are chosen once more.
+        """
+        if not self.lookahead:
+            return self.engine.frames(
+                sequence.semantic, key_frames=key_frames, first_frames=first_frames, overlapped=overlapped
+            )
+        return self.synthesize_stream(
+            map(sequence.semantic, range(sequence.num_frames)), first_frames, overlapped=overlapped
+        )
+
+    def synthesize_stream(
+        self, semantics: Iterable[Tensor], first_frames: Sequence[Tensor], *, overlapped: bool
+    ) -> Iterator[Tensor]:
+        """The frames of a stream of semantic frames; see ``Synthesizer.live``."""
+        return self.engine.live(
+            semantics,
+            share=self.share,
+            lookahead=self.lookahead,
+            first_frames=first_frames,
+            overlapped=overlapped,
+            quality=self.quality,
+        )
+
 
 def noted_widths(saved: Checkpoint) -> UsualWidths | None:
-    """How wide the training's faces were, in pixels; None for other kinds, and for checkpoints of before that note."""
+    """How wide the training's faces were, in pixels; None for other kinds and for older checkpoints."""
     noted = saved.metadata.get("subject_widths")
     return None if noted is None else UsualWidths(*noted)
 
@@ -95,83 +151,25 @@ def choose_runtime(config: TestConfig, generator: VideoGenerator, device: torch.
     return choice.runtime
 
 
-class FirstFrames:
-    """The first frames of a video, as ``--first_frame`` has them."""
+def make_first_frames(config: TestConfig, *, data: DataConfig, count: int, device: torch.device) -> FirstFrames:
+    """The first frames as ``--first_frame`` has them.
 
-    def __init__(self, config: TestConfig, *, data: DataConfig, count: int, device: torch.device) -> None:
-        """Args: the options, how the generator's data is encoded, how many frames it needs, where to compute."""
-        self.kind = config.first_frame
-        self.count = count
-        self.device = device
-        self.generator: GlobalGenerator | None = None
-        if config.single_checkpoint is not None:
-            saved = checkpoints.load(config.single_checkpoint, flag="--single_checkpoint")
-            generator = load_generator(saved)
-            if not isinstance(generator, GlobalGenerator):
-                raise UserError(f"--single_checkpoint {config.single_checkpoint}: expected one of --stage first_frame")
-            if saved.config.data != data:
-                raise UserError(f"--single_checkpoint {config.single_checkpoint} encodes its data in another way")
-            self.generator = generator
+    Args:
+        config: the options.
+        data: how the video generator's data is encoded.
+        count: how many frames it needs.
+        device: where to compute.
 
-    def frames(self, sequence: VideoSequence | CameraStart) -> list[Tensor]:
-        """The first frames of ``sequence``; empty when it is generated."""
-        count = min(self.count, sequence.num_frames)
-        if self.kind == "generated":
-            return []
-        if self.generator is not None:
-            return draw_first_frames(self.generator, sequence.semantic, count=count, device=self.device)
-        images = [sequence.image(number) for number in range(count)]
-        real = [image for image in images if image is not None]
-        if len(real) < count:
-            raise UserError(
-                f"sequence {sequence.name} has no real frames for --first_frame real; use --first_frame generated "
-                "(a model trained with --no_first_img) or --first_frame single"
-            )
-        return real
-
-    def num_real(self, first_frames: list[Tensor]) -> int:
-        """How many frames of first frames are given, not made."""
-        return len(first_frames) if self.kind == "real" else 0
-
-
-def choose(sequence: VideoSequence, method: Method, num_first_frames: int) -> list[int]:
-    """Key-frames of a sequence for a method; the whole semantic video is looked at, small."""
-    if method.keyframes == "all":
-        return list(range(sequence.num_frames))
-    if method.lookahead:
-        chooser = LiveKeyframes(
-            share=method.share,
-            lookahead=method.lookahead,
-            num_given=num_first_frames,
-            quality=method.quality,
-        )
-        pushed = [chooser.push(thumbnail(sequence.semantic(number))) for number in range(sequence.num_frames)]
-        return [number for number in pushed if number is not None] + chooser.finish()
-    thumbnails = LazyThumbnails(sequence.semantic, num_frames=sequence.num_frames)
-    return choose_keyframes(
-        thumbnails,
-        method=method.keyframes,
-        share=method.share,
-        num_given=num_first_frames,
-        quality=method.quality,
-    )
-
-
-def synthesize(
-    one: Method, sequence: VideoSequence, keys: list[int], first_frames: list[Tensor], *, overlapped: bool = False
-) -> Iterator[Tensor]:
-    """A method's frames; with ``--lookahead`` as a stream that knows no more, which chooses the same key-frames.
-
-    ``overlapped``: see ``Synthesizer.frames``.
+    Raises:
+        UserError: ``--single_checkpoint`` does not fit.
     """
-    if not one.lookahead:
-        return one.engine.frames(sequence.semantic, key_frames=keys, first_frames=first_frames, overlapped=overlapped)
-    stream = map(sequence.semantic, range(sequence.num_frames))
-    return one.engine.live(
-        stream,
-        share=one.share,
-        lookahead=one.lookahead,
-        first_frames=first_frames,
-        overlapped=overlapped,
-        quality=one.quality,
-    )
+    path = config.single_checkpoint
+    if path is None:
+        return FirstFrames(config.first_frame, count=count, device=device)
+    saved = checkpoints.load(path, flag="--single_checkpoint")
+    generator = load_generator(saved)
+    if not isinstance(generator, GlobalGenerator):
+        raise UserError(f"--single_checkpoint {path}: expected one of --stage first_frame")
+    if saved.config.data != data:
+        raise UserError(f"--single_checkpoint {path} encodes its data in another way")
+    return FirstFrames(config.first_frame, count=count, device=device, generator=generator)

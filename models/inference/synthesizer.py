@@ -1,10 +1,10 @@
-"""How does a semantic video become a video? Key-frames are generated, the frames between are motion-compensated.
+"""Semantic video -> video: key-frames are generated, the frames between are motion-compensated.
 
 The engine streams: it holds a few frames at a time, whatever the video's length. ``test.py`` and the page use it, and
 people can call it from Python::
 
     engine = Synthesizer(generator, num_frames=3, interpolator=make_interpolator("dis"), device=device)
-    for frame in engine.frames(semantic, key_frames=numbers, first frames=given):  # the whole semantic video is there
+    for frame in engine.frames(semantic, key_frames=numbers, first_frames=given):  # the whole semantic video is there
         ...
     for frame in engine.live(camera, share=0.3, lookahead=6):  # semantic frames come one by one
         ...
@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,10 +24,9 @@ from torch import Tensor, nn
 from models.inference.runtimes.engines import Runtime
 from models.inference.threads import in_background
 from models.interpolation.base import Interpolator, KeyFrame, fill_between
-from models.interpolation.guided import GuidedInterpolator
+from models.interpolation.guided import GuidedMotion
 from models.keyframes.live import LiveKeyframes
 from models.keyframes.thumbnails import thumbnail
-from models.networks.single_image import GlobalGenerator
 from util.latency import LatencyMeter
 
 SemanticSource = Callable[[int], Tensor]  # frame number -> [C, H, W]
@@ -86,7 +85,7 @@ class Synthesizer:
         generator: Runtime,
         *,
         num_frames: int,
-        interpolator: Interpolator | GuidedInterpolator,
+        interpolator: Interpolator,
         device: torch.device,
         foreground: Foreground | None = None,
     ) -> None:
@@ -104,6 +103,7 @@ class Synthesizer:
         self.foreground = foreground
         self.num_frames = num_frames
         self.interpolator = interpolator
+        self._guided = interpolator if isinstance(interpolator, GuidedMotion) else None
         self.device = device
         self.stopwatch = Stopwatch()
         self.latency = LatencyMeter()
@@ -129,8 +129,8 @@ class Synthesizer:
             semantic: gives the semantic frame [C, H, W] of a number; asked for key-frames alone, unless the
                 interpolator is guided by the others.
             key_frames: sorted numbers of the frames that are given or drawn, from 0 to the video's last frame.
-            first frames: frames [3, H, W] in [-1, 1] that are there already, for the first key-frames. Without any, the
-                first frame is drawn from its semantics alone.
+            first_frames: frames [3, H, W] in [-1, 1] that are there already, for the first key-frames. Without any,
+                the first frame is drawn from its semantics alone.
             overlapped: draw and compensate in threads of their own, some frames ahead of the caller. The frames are
                 the same, bit by bit; the parts of the stopwatch then add up to more than the time that passes.
 
@@ -138,13 +138,13 @@ class Synthesizer:
             Frames [3, H, W] in [-1, 1] on the engine's device; key-frames as the generator drew them, bit by bit.
 
         Raises:
-            ValueError: when the key-frames are not sorted from 0, or there are fewer than first frames frames.
+            ValueError: when the key-frames are not sorted from 0, or there are fewer than first frames.
         """
         if list(key_frames) != sorted(set(key_frames)) or not key_frames or key_frames[0] != 0:
             raise ValueError(f"expected sorted key-frames from 0, got {list(key_frames)[:5]}…")
         if len(key_frames) < len(first_frames):
             raise ValueError(
-                f"expected a key-frame for each of {len(first_frames)} first frames frames, got {len(key_frames)}"
+                f"expected a key-frame for each of {len(first_frames)} first frames, got {len(key_frames)}"
             )
         self.stopwatch = Stopwatch()
         yield from self._filled(self._chosen(semantic, key_frames), first_frames, overlapped=overlapped)
@@ -167,7 +167,7 @@ class Synthesizer:
             semantics: semantic frames [C, H, W], of a camera or any length of video; read no further ahead than needed.
             share: key-frames per frame that is not given, in (0, 1].
             lookahead: a frame waits for at most so many frames, itself included; 1 draws every frame.
-            first frames: as in ``frames``.
+            first_frames: as in ``frames``.
             overlapped: as in ``frames``; the stream is then read some frames ahead.
             quality: in place of the share, as in ``LiveKeyframes``.
 
@@ -192,7 +192,7 @@ class Synthesizer:
         before = -1
         for number in key_frames:
             start = time.perf_counter()
-            dropped = range(before + 1, number) if self._guide is not None else ()
+            dropped = range(before + 1, number) if self._guided is not None else ()
             guides = []
             for one in (*dropped, number):  # in order: videos are decoded forwards
                 encoded = semantic(one)
@@ -201,13 +201,8 @@ class Synthesizer:
             yield KeySemantic(number, encoded, guides)
             before = number
 
-    @property
-    def _guide(self) -> Callable[[Tensor], np.ndarray] | None:
-        """What makes the pictures that guide the interpolator; None where it is not guided."""
-        return getattr(self.interpolator, "guide", None)
-
     def _guides(self, semantics: Iterable[Tensor]) -> list[np.ndarray]:
-        return [] if self._guide is None else [self._guide(semantic) for semantic in semantics]
+        return [] if self._guided is None else [self._guided.guide(semantic) for semantic in semantics]
 
     def _chosen_live(self, semantics: Iterator[Tensor], chooser: LiveKeyframes) -> Iterator[KeySemantic]:
         """The semantic frame of every key-frame, as soon as it is known; holds what may still be chosen."""
@@ -228,8 +223,8 @@ class Synthesizer:
         self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray] = ()
     ) -> Tensor:
         start = _now(self.device)
-        if guides:
-            between = cast(GuidedInterpolator, self.interpolator)(first, last, times, guides)
+        if self._guided is not None:
+            between = self._guided(first, last, times, guides)
         else:
             between = self.interpolator(first, last, times)
         self.stopwatch.interpolator_seconds += _now(self.device) - start
@@ -262,22 +257,3 @@ class Synthesizer:
         self.stopwatch.generator_seconds += _now(self.device) - start
         self.stopwatch.generator_calls += 1
         return output.final[0]
-
-
-@torch.inference_mode()
-def draw_first_frames(
-    generator: GlobalGenerator, semantic: SemanticSource, *, count: int, device: torch.device
-) -> list[Tensor]:
-    """The first frames of a video from a single-image generator (``--first_frame single``).
-
-    Args:
-        generator: draws a frame from its own semantic frame.
-        semantic: gives the semantic frame [C, H, W] of a number.
-        count: frames to draw.
-        device: where to compute.
-
-    Returns:
-        ``count`` frames [3, H, W] in [-1, 1].
-    """
-    generator = generator.to(device).eval()
-    return [generator(semantic(number).to(device).unsqueeze(0))[0] for number in range(count)]

@@ -1,4 +1,4 @@
-"""How do drawing, motion compensation and encoding overlap? Each in a thread of its own, frames in order."""
+"""Drawing, motion compensation and encoding overlap: each in a thread of its own, frames in order."""
 
 import queue
 import threading

@@ -53,7 +53,7 @@ def fill_between(
     Args:
         keyframes: index -> frame [3, H, W], in ascending order; or such pairs, or ``KeyFrame``, as a stream, one by one
             as they are made.
-        interpolator: what lies between two of them; where key-frames have guides, a ``GuidedInterpolator``.
+        interpolator: what lies between two of them; where key-frames have guides, a ``GuidedMotion``.
 
     Yields:
         The key-frames themselves (the same tensors), and between neighbours i < j exactly j - i - 1 frames, frame k

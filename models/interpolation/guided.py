@@ -12,7 +12,7 @@ Not in the paper. docs/inference.md has the figures.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -33,20 +33,6 @@ _WINDOW, _REACH = 5, 4.0
 _CLEAR_OUTLINE, _NO_OUTLINE = 1e4, 0.02
 _GOLDEN_RATIO = 0.61803399
 _NONE = np.empty(0, np.float32)  # OpenCV's second map, where the first one holds x and y
-
-
-class GuidedInterpolator(Protocol):
-    """An ``Interpolator`` that can use pictures of the semantic frames."""
-
-    def guide(self, semantic: Tensor) -> np.ndarray:
-        """The picture of a semantic frame [C, H, W] that motion is searched in, uint8 [H, W]."""
-        ...
-
-    def __call__(
-        self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray] = ()
-    ) -> Tensor:
-        """See ``Interpolator``; ``guides`` are those of ``first``, of all ``times``, and of ``last``, or none."""
-        ...
 
 
 def guide_picture(semantic: Tensor, *, kind: str) -> np.ndarray:
@@ -88,13 +74,17 @@ class GuidedMotion:
         self.unguided = HoldAcrossCuts(MotionCompensation(self.image_flows))
 
     def guide(self, semantic: Tensor) -> np.ndarray:
-        """See ``GuidedInterpolator``."""
+        """The picture of a semantic frame [C, H, W] that motion is searched in, uint8 [H, W]."""
         return guide_picture(semantic, kind=self.kind)
 
     def __call__(
         self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray] = ()
     ) -> Tensor:
-        """See ``GuidedInterpolator``; cuts are held.
+        """See ``Interpolator``; cuts are held.
+
+        Args:
+            first, last, times: as there.
+            guides: those of ``first``, of all ``times``, and of ``last``; or none.
 
         Raises:
             ValueError: also when there is not a guide of the frames' size for every frame.

@@ -5,7 +5,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
-from models.keyframes.paths import _cheapest_path, _largest_distance, _shortest_path
+from models.keyframes.paths import cheapest_path, largest_distance, shortest_path
 
 
 class LiveKeyframes:
@@ -65,11 +65,11 @@ class LiveKeyframes:
         last = len(self._window) - 1
         window = torch.stack(list(self._window))
         if self.quality is not None:
-            limit = _largest_distance(self.quality, num_values=window.shape[1])
-            return self._take(self._newest + _shortest_path(window, 0, last, limit=limit)[0])
+            limit = largest_distance(self.quality, num_values=window.shape[1])
+            return self._take(self._newest + shortest_path(window, 0, last, limit=limit)[0])
         due = round(self.share * (self._newest + last + 1 - self._num_given))
         num_steps = min(max(due - self._num_generated, 1), last)
-        path = _cheapest_path(window, 0, last, num_steps=num_steps)
+        path = cheapest_path(window, 0, last, num_steps=num_steps)
         return self._take(self._newest + path[0])
 
     def _take(self, number: int) -> int:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from models.keyframes.paths import _LEAST_MAX_GAP, _cheapest_path, _largest_distance, _shortest_path
+from models.keyframes.paths import LEAST_MAX_GAP, cheapest_path, largest_distance, shortest_path
 from models.keyframes.thumbnails import Thumbnails
 
 METHODS = ("dp", "uniform", "published", "all")
@@ -104,7 +104,7 @@ def cheapest_keyframes(thumbnails: Thumbnails, *, num_chosen: int, start: int = 
     chosen: list[int] = []
     for first, last in pairwise(ends):
         num_until_last = (2 * num_chosen * last + length) // (2 * length)  # rounded
-        path = _cheapest_path(thumbnails, start + first, start + last, num_steps=num_until_last - len(chosen))
+        path = cheapest_path(thumbnails, start + first, start + last, num_steps=num_until_last - len(chosen))
         chosen += [first + index for index in path]
     return chosen
 
@@ -126,18 +126,18 @@ def fewest_keyframes(thumbnails: Thumbnails, *, quality: float, start: int = 0) 
         Sorted indices counted from ``start``, without 0, with N - 1 - start.
     """
     length = len(thumbnails) - 1 - start
-    limit = _largest_distance(quality, num_values=thumbnails[:1].shape[1])
+    limit = largest_distance(quality, num_values=thumbnails[:1].shape[1])
     num_stretches = math.ceil(length / _STRETCH)
     ends = [stretch * length // num_stretches for stretch in range(num_stretches + 1)]
     chosen: list[int] = []
     for first, last in pairwise(ends):
-        chosen += [first + index for index in _shortest_path(thumbnails, start + first, start + last, limit=limit)]
+        chosen += [first + index for index in shortest_path(thumbnails, start + first, start + last, limit=limit)]
     return chosen
 
 
 def _changes(thumbnails: Thumbnails) -> Tensor:
     """Sum of absolute differences between each frame and the next, [N - 1]."""
-    pairs = [thumbnails[start : start + _LEAST_MAX_GAP + 1] for start in range(0, len(thumbnails) - 1, _LEAST_MAX_GAP)]
+    pairs = [thumbnails[start : start + LEAST_MAX_GAP + 1] for start in range(0, len(thumbnails) - 1, LEAST_MAX_GAP)]
     return torch.cat([block.diff(dim=0).abs().sum(dim=1) for block in pairs])
 
 

@@ -11,18 +11,18 @@ from models.keyframes.thumbnails import Thumbnails
 # added to squared distances before the logarithm: below it, frames count as equal
 _NEGLIGIBLE = 0.5
 
-_LEAST_MAX_GAP = 32
+LEAST_MAX_GAP = 32
 
 
-def _largest_distance(quality: float, *, num_values: int) -> float:
+def largest_distance(quality: float, *, num_values: int) -> float:
     """The squared distance of two thumbnails at which the one predicts the other with just that quality."""
     return float(num_values * 10 ** (-quality / 10))
 
 
-def _cheapest_path(thumbnails: Thumbnails, first: int, last: int, *, num_steps: int) -> list[int]:
+def cheapest_path(thumbnails: Thumbnails, first: int, last: int, *, num_steps: int) -> list[int]:
     """Walk from ``first`` to ``last`` in ``num_steps`` gaps, so that their costs are least; without ``first``."""
     length = last - first
-    max_gap = min(length, max(_LEAST_MAX_GAP, math.ceil(4 * length / num_steps)))
+    max_gap = min(length, max(LEAST_MAX_GAP, math.ceil(4 * length / num_steps)))
     costs = _gap_costs(_banded_gram(thumbnails, first, last, max_gap=max_gap), max_gap=max_gap)
     walk = _Walk(costs)
     for _ in range(num_steps):
@@ -30,9 +30,9 @@ def _cheapest_path(thumbnails: Thumbnails, first: int, last: int, *, num_steps: 
     return walk.path()
 
 
-def _shortest_path(thumbnails: Thumbnails, first: int, last: int, *, limit: float) -> list[int]:
-    """Walk in as few gaps as drop no frame with a squared distance above ``limit``; else as ``_cheapest_path``."""
-    max_gap = min(last - first, _LEAST_MAX_GAP)
+def shortest_path(thumbnails: Thumbnails, first: int, last: int, *, limit: float) -> list[int]:
+    """Walk in as few gaps as drop no frame with a squared distance above ``limit``; else as ``cheapest_path``."""
+    max_gap = min(last - first, LEAST_MAX_GAP)
     costs = _gap_costs(_banded_gram(thumbnails, first, last, max_gap=max_gap), max_gap=max_gap, limit=limit)
     walk = _Walk(costs)
     while not walk.has_arrived():

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from data.build import build_sequences
 from data.sequences import VideoSequence
-from models.inference.synthesizer import Synthesizer, draw_first_frames
+from models.inference.first_frames import draw_first_frames
+from models.inference.synthesizer import Synthesizer
 from models.interpolation.choose import make_interpolator
 from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import thumbnail

@@ -120,6 +120,9 @@ def test_a_frame_is_encoded_once_however_often_it_is_asked_for(tmp_path: Path, m
     monkeypatch.setattr("data.sequences._KEPT_BYTES", 2 * first[0].nbytes)
     assert torch.equal(sequence.semantic(0), first[0]) and encoded == [0, 1, 2, 3]
     (short,) = build_sequences(DataConfig(loadSize=32), root=root, phase="test")
-    for number in (0, 1, 2, 0):
+    for number in (0, 1, 2, 0, 1, 2):
         short.semantic(number)
-    assert encoded[4:] == [0, 1, 2, 0] and len(short._encoded) == 2
+    assert encoded[4:] == [0, 1, 2, 2]
+    short.forget_encoded()
+    short.semantic(0)
+    assert encoded[8:] == [0]

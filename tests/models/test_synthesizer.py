@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.inference.synthesizer import Synthesizer, draw_first_frames
+from models.inference.first_frames import draw_first_frames
+from models.inference.synthesizer import Synthesizer
 from models.interpolation.choose import make_interpolator
 from models.keyframes.live import LiveKeyframes
 from models.keyframes.thumbnails import thumbnail
@@ -74,7 +75,7 @@ def test_very_short_videos_have_all_their_frames(generator: CompositeGenerator, 
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5])
-def test_without_an_opening_the_first_frame_is_drawn_too(generator: CompositeGenerator, length: int) -> None:
+def test_without_first_frames_the_first_frame_is_drawn_too(generator: CompositeGenerator, length: int) -> None:
     engine = make_engine(generator)
     frames = run(engine, range(length), num_first_frames=0)
     assert len(frames) == length == engine.stopwatch.generator_calls
@@ -101,7 +102,7 @@ def test_impossible_key_frames_are_refused(generator: CompositeGenerator, keys: 
         run(make_engine(generator), keys)
 
 
-def test_an_opening_can_be_drawn_by_a_single_image_generator() -> None:
+def test_first_frames_can_be_drawn_by_a_single_image_generator() -> None:
     single = GlobalGenerator(semantic_channels=4, base_channels=4, num_downsamples=1, num_blocks=1)
     clip = make_clip(2)
     frames = draw_first_frames(single, lambda number: clip.semantic[0, number], count=2, device=CPU)
@@ -153,7 +154,7 @@ def test_a_live_frame_waits_for_no_more_than_the_look_ahead_and_every_latency_is
 
 def test_overlapped_frames_are_the_same_bit_by_bit(generator: CompositeGenerator) -> None:
     clip, engine = make_clip(12), make_engine(generator)
-    keywords = {"key_frames": [0, 1, 4, 9, 11], "opening": list(clip.image[0, :2])}
+    keywords = {"key_frames": [0, 1, 4, 9, 11], "first_frames": list(clip.image[0, :2])}
 
     def semantic(number: int) -> Tensor:
         return clip.semantic[0, number]

@@ -1,1 +1,1 @@
-"""How is a finished generator run fast? Every runtime draws what the generator draws, within a stated tolerance."""
+"""Ways to run a finished generator fast: every runtime draws what the generator draws, within a stated tolerance."""

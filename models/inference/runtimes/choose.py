@@ -1,4 +1,4 @@
-"""Which runtime draws the frames? The one asked for, or the fastest that is there."""
+"""Choice of the runtime that draws the frames: the one asked for, or the fastest that is there."""
 
 from pathlib import Path
 from typing import NamedTuple

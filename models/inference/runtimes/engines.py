@@ -1,4 +1,4 @@
-"""Which programs run a generator's graph? ONNX Runtime, OpenVINO and TorchScript, behind one face."""
+"""ONNX Runtime, OpenVINO and TorchScript behind one interface, which runs a generator's graph."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which work is known before the first frame? Norms with fixed statistics become part of convolutions."""
+"""Norm folding: norms with fixed statistics become part of the convolutions before them."""
 
 import copy
 from itertools import pairwise

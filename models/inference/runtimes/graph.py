@@ -1,4 +1,4 @@
-"""How does a generator leave Python? As one graph from tensors to tensors, in a file that other programs can run."""
+"""A generator as one graph from tensors to tensors, in a file that other programs can run."""
 
 import io
 import warnings

@@ -1,4 +1,7 @@
-"""How are a few channels drawn from many? Vector units compute 8 channels or more at once, and a head has 1 to 3."""
+"""Wide heads: a convolution to few channels is computed at several places at once.
+
+Vector units compute 8 channels or more at once, and a head has 1 to 3.
+"""
 
 import copy
 from typing import TypeVar

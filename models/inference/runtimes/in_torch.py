@@ -1,4 +1,4 @@
-"""How does PyTorch itself draw fastest? Norms folded, channels last, 16 bits where that is faster, fewer launches."""
+"""The fastest way in PyTorch itself: norms folded, channels last, 16 bits where that is faster, fewer launches."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""How are label maps read without multiplying zeros? What each different pixel adds, at each place, is in a table."""
+"""Label maps read by table, without multiplying zeros: what each different pixel adds at each place."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""In how many bits are convolutions computed? In 16 where the processor is made for it; heads and warps stay in 32."""
+"""Precision of the convolutions: 16 bits where the processor is made for it; heads and warps stay in 32."""
 
 import copy
 from typing import TypeVar
