@@ -159,7 +159,7 @@ def test_a_camera_gives_the_frames_of_the_whole_video_when_nothing_is_dropped(
     assert stream.num_arrived == 14 and stream.num_drawn == len(keys) - len(given)
 
 
-def test_a_datasets_sequences_come_again_and_again_each_with_its_own_first_frames(student: Path, tmp_path: Path) -> None:
+def test_sequences_come_again_and_again_each_with_its_own_first_frames(student: Path, tmp_path: Path) -> None:
     root = write_tiny_face(tmp_path, phase="test", num_frames=5, name="a")
     write_tiny_face(root, phase="test", num_frames=4, name="b", first=3)
     config = config_of("--checkpoint", student, "--dataroot", root, "--lookahead", "3")
