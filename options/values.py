@@ -1,4 +1,4 @@
-"""What is an option, and how does a dataclass of options become JSON and come back, with every value checked?"""
+"""Options as dataclasses: JSON out and in, with every value checked."""
 
 import dataclasses
 import types

@@ -1,4 +1,4 @@
-"""How much memory do tensors take at most? Counted operation by operation, on real tensors and on pretended ones."""
+"""Peak memory of tensors, counted operation by operation, on real or fake tensors."""
 
 import weakref
 from typing import Any

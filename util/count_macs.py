@@ -1,4 +1,4 @@
-"""How much arithmetic does a network do?
+"""Multiply-accumulates and parameters of a network.
 
 Counted exactly, and in the way of the Fast-Vid2Vid paper, so that our tables stand beside its own. Modules on the
 ``meta`` device are counted too: the largest generator takes no memory and a fraction of a second.

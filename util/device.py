@@ -1,4 +1,4 @@
-"""On which device does a run compute?"""
+"""The device that ``--device`` names."""
 
 import torch
 

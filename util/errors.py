@@ -1,4 +1,4 @@
-"""How does a program tell a person what they can mend?"""
+"""Errors for people, and the entry point that prints them in one line."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""How close is one frame to another?
+"""PSNR and SSIM of two frames.
 
 Both metrics compare what is written to disk: the frames are rounded to uint8 first, so that the figures are those that
 anyone finds again from the PNGs.

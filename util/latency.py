@@ -1,4 +1,4 @@
-"""How late does a frame come? Measured for every frame of a stream, in the memory of the newest few thousand."""
+"""Latency of the frames of a stream; the newest few thousand are remembered."""
 
 import time
 from collections import deque

@@ -1,4 +1,4 @@
-"""Which packages are nice to have? Those that a run can do without are asked for here, at the moment they are used."""
+"""Optional packages, imported at the moment they are used."""
 
 import importlib
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""How do others use our weights? ``python -m models.legacy.export_checkpoint --checkpoint checkpoints/NAME --out FILE.pth``
+"""Export in the published form: ``python -m models.legacy.export_checkpoint --checkpoint NAME --out FILE.pth``.
 
 The published form: a dict of tensors with the published names, as the old programs load it.
 """

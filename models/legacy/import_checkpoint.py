@@ -1,4 +1,4 @@
-"""How does a published checkpoint become one of ours? ``python -m models.legacy.import_checkpoint FILE.pth --as student ...``
+"""Import of published checkpoints: ``python -m models.legacy.import_checkpoint FILE.pth --as student …``.
 
 Sizes are recovered from names and shapes; what the file cannot say comes from flags, and is printed.
 """
@@ -264,7 +264,8 @@ def import_generator(
         lines.append(f"warning: the file's first down-sampling has stride {stride}, that of a "
                      f"{'student' if stride == 1 else 'teacher'}; --as {role} was followed")  # fmt: skip
     lines += [
-        f"warning: not in the file, check them: --as {role}, " + _listed(_unsure(resolved, options)),
+        "warning: not in the file, check them: "
+        + ", ".join(filter(None, (f"--as {role}", _listed(_unsure(resolved, options))))),
         "for the published frames: warp_align_corners false, batch_statistics true",
         f"written: {out}/latest",
     ]

@@ -170,7 +170,7 @@ def _sorted_out(content: Any, tensors: Tensors) -> OldFile:
 
 
 def _modules(root: Record) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(path, what it held) of ``root`` and the modules below it, in order; a shared module comes at each of its paths."""
+    """(path, what it held) of ``root`` and the modules below it, in order; shared ones come at each of their paths."""
     visited = itertools.count(1)
 
     def walk(module: Record, path: str, above: frozenset[int]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -2,7 +2,11 @@
 
 A pickle is a small program that may call anything it can name. Here nothing it names is ever imported or called: a
 machine of our own reads its instructions, knows those that torch's old files have, builds lists, dicts and records of
-what a module held, and refuses every other instruction and every other name."""
+what a module held, and refuses every other instruction and every other name.
+
+``torch.load(weights_only=True)`` with stubs of the named classes does not take its place. It refuses whole modules in
+the format before torch 1.6, and it accepts tensors of 2**30 numbers with stride 0 and zips with compressed contents.
+"""
 
 import math
 import pickletools
@@ -73,6 +77,7 @@ class TensorPlan:
 
 
 def require(holds: bool, message: str) -> None:
+    """Refuse the file with ``message`` unless it ``holds``."""
     if not holds:
         raise Refused(message)
 
@@ -88,6 +93,7 @@ def shown(value: object) -> str:
 
 
 def is_count(value: object) -> bool:
+    """Whether a value of the file is a whole number from 0 on."""
     return type(value) is int and value >= 0
 
 

@@ -1,4 +1,4 @@
-"""Which statistics do the norm layers use at inference? Measured anew on the finished weights.
+"""Running statistics of the norm layers, recomputed on the finished weights.
 
 In training the running statistics trail behind: they remember weights that are long gone, and after a short training
 they still remember their start. Measured once more at the end, as a plain mean, they fit the weights that are saved.

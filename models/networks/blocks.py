@@ -1,4 +1,4 @@
-"""Which layers are all our networks made of?
+"""Building blocks of all networks.
 
 The builders return lists of layers, because the published parameter names count them: a network
 concatenates the lists into one ``nn.Sequential`` and old checkpoints load by name.

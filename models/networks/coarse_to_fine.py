@@ -1,4 +1,4 @@
-"""How is a large frame drawn? Coarse first, then finer scales that add detail (vid2vid, coarse-to-fine)."""
+"""Coarse-to-fine generator: several spatial scales as one network (vid2vid)."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""Is this frame, or this short video, real? Asked patch by patch, at several sizes."""
+"""Multi-scale PatchGAN discriminator."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ MAX_BASE_CHANNELS = 64
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """One PatchGAN discriminator per scale of an image pyramid (pix2pixHD; vid2vid's image, temporal and face discriminators).
+    """One PatchGAN discriminator per scale of an image pyramid (pix2pixHD): for images, faces and short videos (vid2vid).
 
     Args:
         input_channels: everything the discriminator sees, concatenated.

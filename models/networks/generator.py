@@ -1,4 +1,4 @@
-"""How does the next frame come from the last frames and their semantics?
+"""Composite generator: the next frame from the last frames and their semantics.
 
 Teacher and spatially low-demand student are two configurations of one class.
 """

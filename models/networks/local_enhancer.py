@@ -1,4 +1,4 @@
-"""How does a finer scale add detail to a coarser one?"""
+"""Local enhancer: a finer scale that adds detail to a coarser one."""
 
 from torch import Tensor, nn
 

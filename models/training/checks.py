@@ -1,4 +1,4 @@
-"""Which config does a run have in the end, and which runs are refused before they begin?"""
+"""Checks before a run begins, and the config that it has in the end."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Has the training collapsed? Losses and gradients are looked at before any weight is touched."""
+"""Guard against divergence: losses and gradients are checked before any weight changes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How do clips, learning rate and gradients change over a training? Pure functions of the step: nothing to restore."""
+"""Schedule of clip lengths, learning rate and gradients: pure functions of the step, nothing to restore."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How well does the generator draw videos that it did not learn from? ``best`` is chosen by this, never by a loss."""
+"""Validation on held-out videos; ``best`` is chosen by it, never by a loss."""
 
 from collections.abc import Iterator
 from pathlib import Path

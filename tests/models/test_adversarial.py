@@ -1,4 +1,4 @@
-"""What the discriminators say is asked once: the generator and the discriminators learn what they learned from asking twice."""
+"""Discriminators judge each image once, and gradients are those of judging twice."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ def gradients_of_one_pass(stage: Stage, chunk: Chunk, rollout: Rollout) -> tuple
 
 
 def judge_twice(stage: Stage, chunk: Chunk, rollout: Rollout) -> StageLosses:
-    """As published: every exhibit is judged for the generator, and its copy for the discriminators."""
+    """As published: every input is judged for the generator, and its copy for the discriminators."""
     for_generator, for_discriminators = LossTable(), LossTable()
     for name, fake, real, weight in stage.discriminator_inputs(chunk, rollout):
         judge = stage.discriminators[name]

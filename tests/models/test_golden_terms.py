@@ -1,4 +1,4 @@
-"""The loss rows of one chunk against the published discriminators (`critic_D_street_numD2`), and the temporal windows."""
+"""Loss terms of a chunk against the published discriminators, and the temporal windows."""
 
 import dataclasses
 

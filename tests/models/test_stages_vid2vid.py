@@ -1,4 +1,4 @@
-"""What the vid2vid training can do beyond its defaults: foreground, sparse windows, face discriminator, adversarial modes."""
+"""The vid2vid training beyond its defaults: foreground, sparse windows, faces, adversarial modes."""
 
 import dataclasses
 from typing import Any

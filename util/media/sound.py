@@ -1,4 +1,4 @@
-"""How does the sound of one video get into another? Packet by packet, as it is where the file format allows it."""
+"""Sound of one video in another: packets are copied where the file format allows it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

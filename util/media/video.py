@@ -1,4 +1,4 @@
-"""How do frames come out of a video file, and go into one?
+"""Video files, read and written frame by frame.
 
 Frames are uint8 arrays [H, W, 3] in RGB, one at a time: a video of any length needs the memory of a few frames.
 """
