@@ -28,7 +28,7 @@ from data.sources.own_video import check_video_kind, own_video, timing_of
 from data.subject_size import note_on_sizes
 from models import checkpoint as checkpoints
 from models.inference.live import run_live
-from models.inference.pipeline import make_first_frames, make_methods, noted_widths
+from models.inference.pipeline import make_first_frames, make_methods, noted_finder, noted_widths
 from options.cli import parse
 from options.config import TestConfig
 from util.device import choose_device
@@ -217,7 +217,7 @@ def run_video(config: TestConfig) -> Path:
     torch.manual_seed(config.seed)
     method = make_methods(config, device)[0]
     data, count = saved.config.data, saved.config.generator.n_frames_G - 1
-    sequence, note = own_video(source, data, usual=noted_widths(saved))
+    sequence, note = own_video(source, data, usual=noted_widths(saved), finder=noted_finder(saved))
     first_frames = make_first_frames(config, data=data, count=count, device=device).frames(sequence)
     method.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from data.detectors.landmarks import common_finder
 from data.kinds.interface import Encoder, Frames
 from data.subject_size import UsualWidths, usual_widths
 from data.transforms import Geometry, View, random_affine
@@ -163,6 +164,14 @@ class VideoClips(Dataset[PackedClip]):
             UserError: a file of landmarks is broken.
         """
         return usual_widths(self._sequences)
+
+    def finder(self) -> str | None:
+        """What found the landmarks or poses of the training, as its sequences note it.
+
+        Raises:
+            UserError: different ones.
+        """
+        return common_finder(frames.files.metadata.finder for frames in self._sequences)
 
     @property
     def frame_size(self) -> tuple[int, int]:

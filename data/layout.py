@@ -25,6 +25,8 @@ class VideoMetadata:
     frames_per_second: float = DEFAULT_FRAMES_PER_SECOND
     size: tuple[int, int] | None = None
     """Height and width of the frames, needed only where there are landmarks without pictures."""
+    finder: str | None = None
+    """What found the landmarks or poses: name, version, hash of its file; None: nobody noted it."""
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,7 @@ def _read_metadata(path: Path) -> VideoMetadata:
         metadata = json.loads(read_text(path))
         rate = float(metadata.get("frames_per_second", DEFAULT_FRAMES_PER_SECOND))
         size = (int(metadata["height"]), int(metadata["width"])) if "height" in metadata else None
+        finder = metadata.get("finder")
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         reason = " ".join(str(error).split())[:80]
         raise UserError(
@@ -249,7 +252,7 @@ def _read_metadata(path: Path) -> VideoMetadata:
         ) from error
     if not 0 < rate < float("inf") or size is not None and min(size) < 1:
         raise UserError(f"{path}: expected a positive rate and size, found {rate} and {size}; mend or remove it")
-    return VideoMetadata(rate, size)
+    return VideoMetadata(rate, size, None if finder is None else str(finder))
 
 
 def _is_video(path: Path) -> bool:

@@ -8,14 +8,14 @@ import av
 import numpy as np
 import pytest
 
-from data.detectors.dlib_landmarks import LandmarkFinder
-from data.samples.face import sample_landmarks
+from data.detectors.landmarks import LandmarkFinder
+from data.samples.face import SAMPLES, sample_landmarks
 from models import checkpoint as checkpoints
 from models.build import build_generator
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import SHRINK, SIZE, STUDENT, TINY
-from util.media.video import Timing, VideoWriter
+from util.media.video import Timing, VideoWriter, write_video
 
 
 def write_tone(path: Path, *, seconds: float, codec: str = "aac", rate: int = 48000) -> Path:
@@ -53,6 +53,18 @@ def write_talk(
     return path
 
 
+def write_stand_in(kind: str, monkeypatch: pytest.MonkeyPatch, downloads: Path) -> None:
+    """Put a made-up video of the same size and length in the place of a face sample's, which tests do not fetch."""
+    sample = SAMPLES[kind]
+    height, width, rate = {"face": (360, 640, 24000 / 1001), "face_carphone": (144, 176, 30000 / 1001)}[kind]
+    texture = np.random.default_rng(0).integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), np.uint8)
+    picture = np.kron(texture, np.ones((16, 16, 1), np.uint8))[:height, :width]
+    num_frames = sample.first_frame + sample.split["test"].stop
+    frames = (np.roll(picture, number, axis=1) for number in range(num_frames))
+    write_video(downloads / sample.bundle / sample.file, frames, frames_per_second=rate)
+    monkeypatch.setattr("data.fetch.DOWNLOADS", downloads)
+
+
 def landmark_finder(*, without: Sequence[int] = ()) -> LandmarkFinder:
     """Finds the landmarks of ``write_talk``'s frames when it is shown all of them in order; none in some."""
     landmarks = np.rint(sample_landmarks() / SHRINK)
@@ -67,9 +79,9 @@ def landmark_finder(*, without: Sequence[int] = ()) -> LandmarkFinder:
 
 
 def know_faces(monkeypatch: pytest.MonkeyPatch, *, without: Sequence[int] = ()) -> None:
-    """Put ``landmark_finder`` in dlib's place."""
+    """Put ``landmark_finder`` in the place of every finder."""
     for room in ("data.sources.own_video", "data.sources.camera"):
-        monkeypatch.setattr(f"{room}.load_landmark_finder", lambda: landmark_finder(without=without))
+        monkeypatch.setattr(f"{room}.load_landmark_finder", lambda name: landmark_finder(without=without))
 
 
 def write_student(folder: Path, *more: str, channels: int) -> Path:

@@ -64,9 +64,9 @@ def _lpips(sources: Sources, device: torch.device) -> Metric:
 
 def _landmark_error(sources: Sources, device: torch.device) -> Metric:
     # dlib is optional: it is asked for here alone
-    from data.detectors.dlib_landmarks import load_landmark_finder
+    from data.detectors.landmarks import load_landmark_finder
 
-    return make_landmark_error(load_landmark_finder(), finder="dlib, 68 landmarks", driven=sources.landmarks)
+    return make_landmark_error(load_landmark_finder("dlib"), finder="dlib, 68 landmarks", driven=sources.landmarks)
 
 
 def _flow_epe(sources: Sources, device: torch.device) -> Metric:

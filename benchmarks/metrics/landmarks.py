@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.metrics.measure import MeanOverFrames, Scores
 from benchmarks.metrics.videos import Pair
-from data.detectors.dlib_landmarks import LandmarkFinder
+from data.detectors.landmarks import LandmarkFinder
 from data.kinds.face import read_landmarks
 from util.errors import UserError
 from util.media.pictures import to_uint8

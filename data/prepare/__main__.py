@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from data.detectors.dlib_landmarks import load_landmark_finder
+from data.detectors.landmarks import DEFAULT_FINDER, FINDERS, finder_note, load_landmark_finder
 from data.kinds.label_sets import read_label_set
 from data.prepare.face import prepare_face
 from data.prepare.pack_shards import prepare_shards
@@ -82,7 +82,8 @@ def _prepare_face(arguments: argparse.Namespace) -> None:
         arguments.out,
         phase=arguments.phase,
         name=arguments.name or arguments.video.stem,
-        find_landmarks=load_landmark_finder(),
+        find_landmarks=load_landmark_finder(arguments.finder),
+        finder=finder_note(arguments.finder),
         enlarge=arguments.enlarge,
         first_frame=first_frame,
         end_frame=end_frame,
@@ -115,13 +116,20 @@ def _add_face(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
         help="a video of one face: its frames and their 68 landmarks",
         description="Write the frames of VIDEO to DIR/PHASE_img/NAME and the 68 landmarks of its largest face to "
         "DIR/PHASE_keypoints/NAME. Frames in which no face is found get landmarks between those of their neighbours in "
-        "time; all are smoothed a little in time. Needs: pip install -r data/prepare/requirements.txt",
+        "time; all are smoothed a little in time. Needs: python -m data.fetch detectors",
         epilog="Example: python -m data.prepare face talk.mp4 --out datasets/talk --frames 0:500, then the same with "
         "--phase test --frames 500:",
     )
     face.set_defaults(prepare=_prepare_face)
     face.add_argument("video", type=Path, metavar="VIDEO", help="any video file")
     _add_target(face, name="the video's, without suffix")
+    face.add_argument(
+        "--finder",
+        choices=tuple(FINDERS),
+        default=DEFAULT_FINDER,
+        help="of landmarks; dlib for datasets that were begun with it: pip install -r data/prepare/requirements.txt "
+        "(default: %(default)s)",
+    )
     face.add_argument(
         "--enlarge",
         type=_positive,

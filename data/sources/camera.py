@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from data.build import build_geometry, build_kind
-from data.detectors.dlib_landmarks import LandmarkFinder, load_landmark_finder
+from data.detectors.landmarks import LandmarkFinder, finder_name, load_landmark_finder
 from data.detectors.smoothing import held_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.face import FaceEncoder, face_box, face_width
 from data.kinds.interface import of_size, signed
@@ -171,7 +171,12 @@ class CameraCounts:
 
 
 def camera_frames(
-    pictures: Iterable[Captured], config: DataConfig, *, counts: CameraCounts, usual: UsualWidths | None = None
+    pictures: Iterable[Captured],
+    config: DataConfig,
+    *,
+    counts: CameraCounts,
+    usual: UsualWidths | None = None,
+    finder: str | None = None,
 ) -> Iterator[LiveFrame]:
     """The semantic frames of a camera for the model of ``config``; where the face is, is settled by its first frame.
 
@@ -183,15 +188,16 @@ def camera_frames(
         counts: is kept up to date.
         usual: how wide the faces of its training were; pictures of larger or smaller ones are resized, by one factor
             for the whole stream.
+        finder: what found the landmarks of its training, as its dataset notes it.
 
     Raises:
-        UserError: the model draws from something that no camera shows, or dlib is missing.
+        UserError: the model draws from something that no camera shows, or its finder is missing.
     """
     check_finder_kind("--webcam", config)
     geometry = build_geometry(config)
     if config.dataset_mode == "face":
         encoder = cast(FaceEncoder, build_kind(config).encoder)
-        find = load_landmark_finder()
+        find = load_landmark_finder(finder_name(finder))
         return _face_frames(pictures, encoder=encoder, geometry=geometry, find=find, counts=counts, usual=usual)
     return _picture_frames(pictures, config, geometry=geometry)
 

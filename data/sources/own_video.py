@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.build import build_geometry, build_kind
-from data.detectors.dlib_landmarks import LandmarkFinder, load_landmark_finder
+from data.detectors.landmarks import LandmarkFinder, finder_name, load_landmark_finder
 from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
 from data.kinds.interface import Frames, of_size
@@ -87,27 +87,31 @@ def check_video_kind(path: Path, config: DataConfig) -> None:
     video_table(path)
 
 
-def own_video(path: Path, config: DataConfig, *, usual: UsualWidths | None = None) -> OwnVideo:
+def own_video(
+    path: Path, config: DataConfig, *, usual: UsualWidths | None = None, finder: str | None = None
+) -> OwnVideo:
     """The video ``path`` as a sequence for the model of ``config``; only frames that are asked for are decoded.
 
     Args:
         path: of the video.
         config: how the model's data is encoded.
         usual: how wide the faces of its training were; a video of larger or smaller ones is resized.
+        finder: what found the landmarks of its training, as its dataset notes it.
 
     Raises:
         UserError: the file is no whole video, the model draws from something else than videos, or from faces and
-            there is none, or dlib is missing.
+            there is none, or its finder is missing.
     """
     check_video_kind(path, config)
     table = video_table(path)
     metadata = VideoMetadata(table.frames_per_second, (table.height, table.width))
     kind, cache = build_kind(config), ArrayCache(max_bytes=0)  # read once and in order
     if config.dataset_mode == "face":
-        find = load_landmark_finder()
+        finder = finder_name(finder)
         files = SequenceFiles(path.stem, {"images": frames_of(path)}, metadata)
-        widths = [] if usual is None else face_widths(files.images, find=find)
+        widths = [] if usual is None else face_widths(files.images, find=load_landmark_finder(finder))
         factor, resized = resizing(widths, usual, size=(table.height, table.width))
+        find = load_landmark_finder(finder)  # a fresh one: it follows the face
         landmarks, found = found_landmarks(path, find=find, num_frames=table.num_frames, factor=factor)
         encoder = cast(FaceEncoder, kind.encoder)
         frames: Frames = FaceVideoFrames(files, cache=cache, encoder=encoder, landmarks=landmarks, factor=factor)

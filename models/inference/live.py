@@ -34,7 +34,7 @@ from data.sources.own_video import own_video
 from data.subject_size import note_on_sizes
 from models.checkpoint import Checkpoint
 from models.inference.first_frames import FirstFrames
-from models.inference.pipeline import Method, make_first_frames, make_methods, noted_widths
+from models.inference.pipeline import Method, make_first_frames, make_methods, noted_finder, noted_widths
 from models.inference.threads import in_background
 from models.interpolation.choose import resolve_interpolation
 from options.config import LIVE_PORT, TestConfig
@@ -151,17 +151,17 @@ def open_source(config: TestConfig, saved: Checkpoint, first_frames: FirstFrames
     Raises:
         UserError: there is no such thing, or the model cannot draw from it.
     """
-    data, usual = saved.config.data, noted_widths(saved)
+    data, usual, finder = saved.config.data, noted_widths(saved), noted_finder(saved)
     if config.webcam is not None:
         pictures, counts = DropOldestQueue(camera_pictures(config.webcam)), CameraCounts()
-        frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual))
+        frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual, finder=finder))
         return Source(
             f"camera {config.webcam}" if config.webcam.isdecimal() else Path(config.webcam).name,
             camera_passes(frames, first_frames, name=config.webcam),
             lambda: {"dropped": pictures.num_dropped, **vars(counts)},
         )
     if config.video is not None:
-        sequence, note = own_video(Path(config.video), data, usual=usual)
+        sequence, note = own_video(Path(config.video), data, usual=usual, finder=finder)
         sequences = [sequence]
         if note:
             print(note)

@@ -102,6 +102,11 @@ def noted_widths(saved: Checkpoint) -> UsualWidths | None:
     return None if noted is None else UsualWidths(*noted)
 
 
+def noted_finder(saved: Checkpoint) -> str | None:
+    """What found the landmarks or poses of the training; None where its dataset, or an older save, does not tell."""
+    return saved.metadata.get("finder")
+
+
 def make_methods(config: TestConfig, device: torch.device) -> list[Method]:
     """The full pipeline first; then, as asked, the student and the teacher on every frame."""
 

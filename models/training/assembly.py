@@ -144,6 +144,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
         metadata={
             "semantic_channels": dataset.encoder.num_channels,
             "subject_widths": widths,
+            "finder": dataset.finder(),
             "components": components,
             "command": shlex.join([*python_command(processes), *sys.argv]),
             "clips_per_step": per_step,

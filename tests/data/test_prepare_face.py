@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data.build import build_sequences
-from data.detectors.dlib_landmarks import load_landmark_finder
+from data.detectors.landmarks import load_landmark_finder
 from data.detectors.smoothing import filled, smoothed
 from data.kinds.face import read_landmarks
 from data.prepare.__main__ import build_parser
@@ -123,7 +123,7 @@ def test_enlarging_by_one_changes_nothing() -> None:
 def test_missing_dlib_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dlib", None)
     with pytest.raises(UserError, match=r"pip install -r data/prepare/requirements.txt"):
-        load_landmark_finder()
+        load_landmark_finder("dlib")
 
 
 def test_command_line_refuses_nonsense() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.build import build_clips, build_sequences
-from data.detectors.dlib_landmarks import LandmarkFinder
+from data.detectors.landmarks import LandmarkFinder
 from data.prepare.face import prepare_face
 from data.samples.face import sample_landmarks
 from data.sources.camera import CameraCounts, Captured, camera_frames
@@ -35,7 +35,7 @@ def find_still_face(picture: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def find(monkeypatch: pytest.MonkeyPatch) -> LandmarkFinder:
     for room in ("data.sources.own_video", "data.sources.camera"):
-        monkeypatch.setattr(f"{room}.load_landmark_finder", lambda: find_still_face)
+        monkeypatch.setattr(f"{room}.load_landmark_finder", lambda name: find_still_face)
     return find_still_face
 
 
@@ -109,7 +109,7 @@ def test_a_video_without_a_face_and_one_whose_face_is_lost_by_resizing_are_told(
     def find(picture: np.ndarray) -> np.ndarray | None:
         return POINTS if picture.shape[:2] == seen_at else None
 
-    monkeypatch.setattr("data.sources.own_video.load_landmark_finder", lambda: find)
+    monkeypatch.setattr("data.sources.own_video.load_landmark_finder", lambda name: find)
     with pytest.raises(UserError, match=f"expected a face, found none in {told}"):
         own_video(write_talk(tmp_path / "talk.mp4", num_frames=3), FACE, usual=UsualWidths(WIDTH * 2, WIDTH * 2))
 

@@ -13,7 +13,7 @@ import pytest
 
 from data.build import build_clips
 from data.prepare.paired import prepare_paired
-from data.samples.face import FACE_SPLIT, write_face_sample
+from data.samples.face import SAMPLES, write_face_sample
 from data.samples.pose import POSE_SPLIT, write_pose_sample
 from data.samples.street import STREET_SPLIT, write_street_sample
 from data.storage.picture_files import read_picture
@@ -25,6 +25,7 @@ from tests.data.faults import FACE, PAIRED, POSE, STREET, WARNINGS, Fault, cut_o
 from tests.data.synthetic_face import write_face_dataset
 from tests.data.test_pose_data import standing_person
 from tests.tiny_street import write_tiny_paired, write_tiny_street
+from tests.tiny_video import write_stand_in
 from util.errors import UserError
 from util.media.pictures import write_picture
 from util.media.video import write_video
@@ -71,9 +72,14 @@ def write_pose(root: Path) -> None:
         write_picture(root / f"train_img/{name}.png", random.integers(0, 256, (96, 128, 3), np.uint8))
 
 
+def write_carphone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_stand_in("face_carphone", monkeypatch, root.with_name(f"{root.name}_downloads"))
+    monkeypatch.setitem(SAMPLES["face_carphone"].split, "train", range(FRAMES))
+    write_face_sample(root, kind="face_carphone", phases=("train",))
+
+
 def sample_face(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FACE_SPLIT, "train", range(FRAMES))
-    write_face_sample(root, phases=("train",))
+    write_carphone(root, monkeypatch)
     renamed(root, "carphone")
 
 
@@ -91,8 +97,7 @@ def sample_pose(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sample_paired(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From two videos, of the face sample in grey and in colour."""
-    monkeypatch.setitem(FACE_SPLIT, "train", range(FRAMES))
-    write_face_sample(root / "face", phases=("train",))
+    write_carphone(root / "face", monkeypatch)
     colour = [read_picture(path) for path in sorted((root / "face/train_img/carphone").glob("*.png"))]
     grey = [picture.mean(axis=2, keepdims=True).repeat(3, axis=2).astype(np.uint8) for picture in colour]
     for name, frames in (("colour", colour), ("grey", grey)):
