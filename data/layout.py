@@ -12,6 +12,7 @@ from pathlib import Path
 from data.storage.shards import Listing, listing, read_text
 from data.storage.video_files import VIDEO_SUFFIXES, frames_of, is_video_frame, video_table
 from util.errors import UserError
+from util.names import first_gap, natural_key, partners
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp")
 VIDEO_METADATA = "video.json"
@@ -94,8 +95,8 @@ class Problems:
 def find_sequences(parts: list[Part], *, problems: Problems | None = None) -> list[SequenceFiles]:
     """Find the sequences of a dataset and which files belong to the same frame.
 
-    Files belong together by their names without suffix; where no name agrees but the numbers do, by their order, as
-    the published programs paired them.
+    Files belong together by their names without suffix; where no names agree, by the numbers in them. Unlike in the
+    published programs never by their place alone, which pairs all frames after a missing one wrongly.
 
     Args:
         parts: the first one leads: it says which sequences and frames there are.
@@ -183,35 +184,45 @@ def _sequence(
 
 def _aligned(files: list[Path], frames: list[Path], part: Part, leading: Part, problems: Problems) -> list[Path | None]:
     """The file of ``part`` for each of the ``frames``, None where it is missing; what has no partner is told."""
-    has_names = not (is_video_frame(frames[0]) or is_video_frame(files[0]))
-    with_file = {part.stem(path): path for path in files}
-    stems = [leading.stem(path) for path in frames]
-    # two naming schemes, such as 0001.txt and frame_0001.png; a video has no names at all
-    if len(frames) == len(files) and not (has_names and with_file.keys() & set(stems)):
-        return [*files]
     counts = f"{len(files)} {part.files} and {len(frames)} {leading.files}"
-    if not has_names:
+    if is_video_frame(frames[0]) or is_video_frame(files[0]):
+        return _aligned_in_order(files, frames, part, leading, problems, counts=counts)
+    with_file = {part.stem(path): path for path in files}
+    with_frame = {leading.stem(path): path for path in frames}
+    pairs = partners(list(with_frame), list(with_file))
+    for name in (name for name in with_file if name not in pairs.values()):
+        problems.add(_missing(with_file[name], part, like=frames[0], of=leading, counts=counts))
+    for name in (name for name in with_frame if name not in pairs):
+        problems.add(_missing(with_frame[name], leading, like=files[0], of=part, counts=counts))
+    return [with_file[pairs[name]] if name in pairs else None for name in with_frame]
+
+
+def _aligned_in_order(
+    files: list[Path], frames: list[Path], part: Part, leading: Part, problems: Problems, *, counts: str
+) -> list[Path | None]:
+    """The same where one of the two is a video, whose frames have no names."""
+    if len(files) != len(frames):
         problems.add(
             f"{files[0].parent}: expected one of the {part.files} for each of the {leading.files} in "
             f"{frames[0].parent}, found {counts}; cut both to the same frames"
         )
-        return [*files[: len(frames)], *[None] * (len(frames) - len(files))]
-    with_frame = set(stems)
-    for stem, path in with_file.items():
-        if stem not in with_frame:
-            problems.add(_missing(path, part, like=frames[0], of=leading, counts=counts))
-    for stem, path in zip(stems, frames, strict=True):
-        if stem not in with_file:
-            problems.add(_missing(path, leading, like=files[0], of=part, counts=counts))
-    return [with_file.get(stem) for stem in stems]
+    for paths, its_part in ((files, part), (frames, leading)):
+        gap = None if is_video_frame(paths[0]) else first_gap([its_part.stem(path) for path in paths])
+        if gap is not None:
+            problems.add(
+                f"{paths[0].parent}: expected {its_part.files} without gaps, to go with the frames of a video, found "
+                f"none of number {gap}; add it, or write the video's frames as pictures"
+            )
+            return [None] * len(frames)
+    return [*files[: len(frames)], *[None] * (len(frames) - len(files))]
 
 
 def _missing(path: Path, part: Part, *, like: Path, of: Part, counts: str) -> str:
     """The error for the file that ``of`` lacks and ``path`` of ``part`` asks for; ``like`` is one of its neighbours."""
     name = like.name.replace(of.stem(like), part.stem(path), 1)
     return (
-        f"{like.with_name(name)}: expected one of the {of.files}, to go with {path}, found no file ({counts}); "
-        "add it or remove the other"
+        f"{like.with_name(name)}: expected one of the {of.files}, to go with {path}, found no file of that name or "
+        f"number ({counts}); add it or remove the other"
     )
 
 
@@ -302,4 +313,4 @@ def _files(place: Path, part: Part, problems: Problems) -> list[Path]:
                 problems.add(f"{first}: expected one file a frame, found {path.name} too; remove one of them")
         else:
             problems.passed_over.append(path)
-    return list(files.values())
+    return [files[stem] for stem in sorted(files, key=natural_key)]

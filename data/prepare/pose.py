@@ -21,6 +21,7 @@ from data.kinds.openpose import (
 from data.kinds.pose import frame_of
 from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_METADATA
 from data.prepare.folders import new_folders
+from data.prepare.partners import check_without_gaps, frame_files, partner_files
 from data.storage.picture_files import picture_size
 from util.errors import UserError
 from util.files import write_json
@@ -92,21 +93,18 @@ def prepare_pose(
     """
     if reference is not None and densepose is not None:
         raise UserError("--densepose: expected none with --retarget, pictures keep their body; use --openpose_only")
-    files = _listed(openpose, (".json",), "OpenPose files *.json")
-    track = followed([read_people(path) for path in files])
+    files = frame_files(openpose, (".json",), "OpenPose files *.json", stem=frame_of)
+    if video is not None:
+        check_without_gaps(files, video)
+    track = followed([read_people(path) for path in files.values()])
     if track.num_missing == len(files):
         raise UserError(f"{openpose}: expected a person, found none in {len(files)} files; check OpenPose's settings")
     closed, num_filled = filled(track.points, longest_gap=longest_gap)
     points = smoothed(closed, deviation=smoothing)
     if reference is not None:
         points = retargeted(points, reference=reference_points(reference))
-    pictures = _listed(images, PICTURE_SUFFIXES, "pictures") if images else []
-    maps = _listed(densepose, PICTURE_SUFFIXES, "DensePose pictures") if densepose else []
-    for found, folder in ((pictures, images), (maps, densepose)):
-        if found and len(found) != len(files):
-            raise UserError(
-                f"{folder}: expected {len(files)} pictures like {openpose}, found {len(found)}; cut one of them"
-            )
+    pictures = _partners(files, images, "pictures")
+    maps = _partners(files, densepose, "DensePose pictures")
     has_frames = (video or images) and reference is None
     parts = ["openpose", *(["img"] if has_frames else []), *(["densepose"] if densepose else [])]
     targets = [f"{phase}_{part}/{name}" for part in parts]
@@ -314,15 +312,15 @@ def _standing_point(points: np.ndarray) -> np.ndarray:
     return np.array((np.median(body[:, 0]), np.percentile(ground[:, 1], 90)))
 
 
-def _listed(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
-    """The files of ``folder`` in the order of their frames."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: expected a folder of {what}, found none; check the path")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    found = [path for path in found if path.name != VIDEO_METADATA]
-    if not found:
-        raise UserError(f"{folder}: expected {what}, found none; check the path")
-    return sorted(found, key=lambda path: frame_of(path))
+def _partners(files: dict[str, Path], folder: Path | None, what: str) -> list[Path]:
+    """The pictures in ``folder`` that belong to ``files``, in their order; none without a folder."""
+    if folder is None:
+        return []
+    found = frame_files(folder, PICTURE_SUFFIXES, what, stem=frame_of)
+    pairs = partner_files(files, found, what)
+    if len(found) > len(pairs):
+        print(f"{folder}: {len(found) - len(pairs)} of {len(found)} {what} have no OpenPose file and are left out")
+    return list(pairs.values())
 
 
 def _frame_size(reference: Path | None, *, video: Path | None, pictures: list[Path]) -> tuple[int, int] | None:

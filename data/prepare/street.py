@@ -17,6 +17,7 @@ from data.kinds.label_sets import LabelSet, channel_table
 from data.kinds.street import MAP_SUFFIXES
 from data.layout import PICTURE_SUFFIXES
 from data.prepare.folders import new_folders
+from data.prepare.partners import frame_files, partner_files
 from data.storage.picture_files import picture_mode, read_ids, read_picture
 from util.errors import UserError
 from util.media.pictures import write_picture
@@ -272,7 +273,7 @@ def _runs(keys: list[_FrameKey]) -> list[list[_FrameKey]]:
 
 
 def _folder_drive(name: str, labels: Path, images: Path | None, instances: Path | None) -> Drive:
-    maps = _by_stem(labels, "label maps", _ALL_MAP_SUFFIXES)
+    maps = frame_files(labels, _ALL_MAP_SUFFIXES, "label maps")
     pictures = _partners(images, maps, "pictures", PICTURE_SUFFIXES)
     others = _partners(instances, maps, "instance maps", _ALL_MAP_SUFFIXES)
     return Drive(name, [FrameFiles(stem, path, pictures.get(stem), others.get(stem)) for stem, path in maps.items()])
@@ -282,23 +283,8 @@ def _partners(folder: Path | None, maps: dict[str, Path], what: str, suffixes: t
     """The files of ``folder``, one for each label map; none without a folder."""
     if folder is None:
         return {}
-    found = _by_stem(folder, what, suffixes)
-    for stem, path in maps.items():
-        if stem not in found:
-            raise UserError(
-                f"{folder / stem}: expected one of the {what}, to go with {path}, found no file ({len(found)} {what} "
-                f"and {len(maps)} label maps); files belong together by name"
-            )
-    left = len(found.keys() - maps.keys())
-    if left:
-        print(f"{folder}: {left} of {len(found)} {what} have no label map and are left out")
-    return found
-
-
-def _by_stem(folder: Path, what: str, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    paths = [] if not folder.is_dir() else sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    )  # fmt: skip
-    if not paths:
-        raise UserError(f"{folder}: expected {what}, found none; check the path")
-    return {path.stem: path for path in paths}
+    found = frame_files(folder, suffixes, what)
+    pairs = partner_files(maps, found, what)
+    if len(found) > len(pairs):
+        print(f"{folder}: {len(found) - len(pairs)} of {len(found)} {what} have no label map and are left out")
+    return pairs

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from data.storage.size_index import kept
 from util.errors import UserError
+from util.names import natural_key
 
 SHARDS = "shard-*.tar"
 # root/A/train/sequence/file is the deepest that a file of a dataset lies below its shards
@@ -20,7 +21,7 @@ _DEPTH = 4
 
 
 class Listing(NamedTuple):
-    """What is in a folder, by name, sorted; hidden files and folders are left out."""
+    """What is in a folder, by name, numbers in names counting as numbers; hidden files and folders are left out."""
 
     folders: list[str]
     files: list[str]
@@ -82,7 +83,7 @@ def listing(folder: Path) -> Listing | None:
             if shards is not None:
                 return shards.folders.get(folder.relative_to(root).as_posix())
         return None
-    return Listing(sorted(found.folders), sorted(found.files))
+    return Listing(*(sorted(names, key=natural_key) for names in found))
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -142,7 +143,10 @@ def _read_shards(folder: str, changed: int) -> _Shards | None:
                 above, _, own = parent.rpartition("/")
                 names.setdefault(above, (set(), set()))[0].add(own)
                 parent = above
-    return _Shards(members, {name: Listing(sorted(inner), sorted(files)) for name, (inner, files) in names.items()})
+    return _Shards(
+        members,
+        {name: Listing(*(sorted(of_kind, key=natural_key) for of_kind in both)) for name, both in names.items()},
+    )
 
 
 def _read_members(path: Path) -> dict[str, list[int]]:

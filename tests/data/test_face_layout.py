@@ -43,7 +43,7 @@ def test_shifted_numbers_are_no_pairs(tmp_path: Path) -> None:
         face_files(tmp_path, phase="train", needs_images=True)
 
 
-def test_two_naming_schemes_pair_by_order(tmp_path: Path) -> None:
+def test_two_naming_schemes_pair_by_number(tmp_path: Path) -> None:
     write_face_dataset(tmp_path, lengths=(3,))
     for path in list((tmp_path / "train_img/s0").iterdir()):
         path.rename(path.with_name(f"frame_{path.name}"))

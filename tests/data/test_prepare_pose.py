@@ -120,12 +120,12 @@ def test_retargeting_takes_a_dataset_or_a_file(tmp_path: Path) -> None:
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
     source = write_openpose(tmp_path / "json", walk(3))
     write_picture(tmp_path / "frames/0.png", np.zeros((64, 64, 3), np.uint8))
-    with pytest.raises(UserError, match="expected 3 pictures like"):
+    with pytest.raises(UserError, match="expected one of the pictures, to go with"):
         prepare_pose(source, tmp_path / "out", images=tmp_path / "frames", phase="train", name="a")
     nobody = write_openpose(tmp_path / "nobody", walk(3), missing=(0, 1, 2))
     with pytest.raises(UserError, match="found none in 3 files"):
         prepare_pose(nobody, tmp_path / "out", phase="train", name="a")
-    with pytest.raises(UserError, match="found none; check the path"):
+    with pytest.raises(UserError, match="found no such folder; check the path"):
         prepare_pose(tmp_path / "void", tmp_path / "out", phase="train", name="a")
     with pytest.raises(UserError, match="another --retarget"):
         prepare_pose(source, tmp_path / "out", phase="train", name="a", reference=nobody)
