@@ -25,8 +25,8 @@ def compute_in_double(change: Callable[[Any, str, Any], None]) -> None:
 
     def build(*args: Any, **kwargs: Any) -> tuple[Stage, list[str]]:
         stage, described = build_stage(*args, **kwargs)
-        stage.generator.double()
-        stage.discriminators.double()
+        for network in (stage.generator, stage.discriminators, *stage.frozen):
+            network.double()
         return stage, described
 
     def as_double(training: Training, clip: PackedClip) -> Clip:
