@@ -62,7 +62,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         saves = is_last or is_due(run.save_latest_freq, training.step)
         keeps = is_due(run.save_epoch_freq * steps_per_epoch, training.step)
         validates = validation.is_possible and (is_last or is_due(run.validation_freq * steps_per_epoch, training.step))
-        if is_last or validates:
+        if is_last or validates or (keeps and training.average is not None):
             recalibrate(training)
         told = {"learning_rate": factor * training.config.schedule.lr}
         if validates:

@@ -73,16 +73,17 @@ def blank_inputs(
     return [semantic, previous], {"foreground_mask": torch.zeros(1, 1, *size)} if config.fg else {}
 
 
-def load_generator(checkpoint: Checkpoint) -> VideoGenerator | GlobalGenerator:
+def load_generator(checkpoint: Checkpoint, *, raw: bool = False) -> VideoGenerator | GlobalGenerator:
     """The generator of a checkpoint, rebuilt from its own config, with its weights, in eval mode.
 
+    Its weights are the moving average where the run kept one, unless ``raw``.
     With ``batch_statistics`` (imported weights) it normalises by the statistics of what it sees, in eval mode too.
 
     Raises:
         UserError: when weights are missing or do not fit.
     """
     generator = build_generator(checkpoint.config.generator, semantic_channels=checkpoint.metadata["semantic_channels"])
-    load_weights(generator, checkpoint.weights("generator"), where=checkpoint.folder)
+    load_weights(generator, checkpoint.generator_weights(raw=raw), where=checkpoint.folder)
     if checkpoint.config.generator.batch_statistics:
         use_batch_statistics(generator)
     return generator.eval()

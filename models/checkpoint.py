@@ -29,6 +29,7 @@ CONFIG_FILE = "config.json"
 STATE_FILE = "training_state.pt"
 # users have files of this name: it stays, though the code says discriminator
 DISCRIMINATOR_FILES = "critic_"
+GENERATOR, GENERATOR_AVERAGE = "generator", "generator_ema"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,18 @@ class Checkpoint:
             raise UserError(f"{path}: no such file; the checkpoint has no network '{network}'") from None
         except SafetensorError as error:
             raise UserError(f"{path}: broken weights ({error}); use another save of the run") from None
+
+    def generator_weights(self, *, raw: bool = False) -> dict[str, Tensor]:
+        """The generator as it is used: the moving average of its weights where the run kept one (``--ema``).
+
+        Args:
+            raw: the weights of the last step in any case.
+
+        Raises:
+            UserError: when the file is missing or broken.
+        """
+        has_average = (self.folder / f"{GENERATOR_AVERAGE}.safetensors").is_file()
+        return self.weights(GENERATOR_AVERAGE if has_average and not raw else GENERATOR)
 
     def training_state(self) -> dict[str, Any]:
         """Optimizers, scaler and RNG.

@@ -121,6 +121,7 @@ class TestConfig:
     serve: int | None = option(
         None, "show the stream on a page of this machine, http://127.0.0.1:N; 0: any free port", alone=LIVE_PORT
     )
+    raw_weights: bool = option(False, "the weights of the last step, where a run kept a moving average (--ema)")
     phase: str = option("test", "which part of the dataset: <phase>_keypoints, <phase>_img")
     teacher: str | None = option(None, "checkpoint of the teacher, to be run on every frame beside the student")
     name: str | None = option(None, "name of the results; default: the checkpoint's")

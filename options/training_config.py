@@ -95,6 +95,17 @@ class ScheduleConfig:
     no_flip: bool = option(False, "never mirror a clip")
     affine: float = option(0.0, "strength of one random affine map per clip; 1 is about 8 degrees and 8 percent")
     given_noise: float = option(0.0, "largest std of noise on the given frames, against drift; colours are in [-1, 1]")
+    cond_noise: float = option(
+        0.0, "largest std of noise on the frames that a chunk continues, generated ones too; against drift"
+    )
+    cond_dropout: float = option(
+        0.0, "share of the chunks that continue noise alone or heavily noised frames, half and half; against drift"
+    )
+    ema: float = option(
+        0.0,
+        "decay of a moving average of the generator's weights, such as 0.999; tests, validation, students and exports "
+        "use it; 0: none",
+    )
     max_minutes: float = option(0.0, "stop, saved, after so many minutes of training in all; 0: never")
     recalibrate: int = option(
         0, "clips on whose rollouts the norm layers' running statistics are measured anew when training ends"
@@ -107,10 +118,12 @@ class ScheduleConfig:
                      "max_frames_backpropagate"):  # fmt: skip
             require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
         for name in ("niter", "niter_decay", "niter_fix_global", "steps_per_epoch", "affine", "given_noise",
-                     "max_minutes", "recalibrate", "clip_grad"):  # fmt: skip
+                     "cond_noise", "max_minutes", "recalibrate", "clip_grad"):  # fmt: skip
             require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
         for name in ("lr", "lr_heads"):
             require(getattr(self, name) > 0, f"--{name} {getattr(self, name)}: expected more than 0")
+        require(0 <= self.cond_dropout <= 1, f"--cond_dropout {self.cond_dropout}: expected 0 to 1")
+        require(0 <= self.ema < 1, f"--ema {self.ema}: expected at least 0 and less than 1")
         require(0 <= self.beta1 < 1, f"--beta1 {self.beta1}: expected 0 to 1")
         require(self.niter + self.niter_decay > 0, "--niter 0 --niter_decay 0: nothing to train, give one of them")
 

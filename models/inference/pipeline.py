@@ -112,7 +112,7 @@ def make_methods(config: TestConfig, device: torch.device) -> list[Method]:
 
     def method(name: str, path: str, flag: str, keyframes: str) -> Method:
         saved = checkpoints.load(path, flag=flag)
-        generator = load_generator(saved)
+        generator = load_generator(saved, raw=config.raw_weights)
         if isinstance(generator, GlobalGenerator):
             raise UserError(f"{flag} {path}: draws single images; expected a video generator")
         # only the student runs fast: the teacher is what it is compared with
@@ -172,7 +172,7 @@ def make_first_frames(config: TestConfig, *, data: DataConfig, count: int, devic
     if path is None:
         return FirstFrames(config.first_frame, count=count, device=device)
     saved = checkpoints.load(path, flag="--single_checkpoint")
-    generator = load_generator(saved)
+    generator = load_generator(saved, raw=config.raw_weights)
     if not isinstance(generator, GlobalGenerator):
         raise UserError(f"--single_checkpoint {path}: expected one of --stage first_frame")
     if saved.config.data != data:

@@ -28,7 +28,7 @@ def export_generator(checkpoint: str | Path, out: Path) -> list[str]:
         UserError: when there is no checkpoint, or it is broken.
     """
     saved = checkpoints.load(checkpoint, flag="--checkpoint")
-    weights, generator = saved.weights("generator"), saved.config.generator
+    weights, generator = saved.generator_weights(), saved.config.generator
     scales = {out: weights}
     if generator.n_scales_spatial > 1:
         scales = {

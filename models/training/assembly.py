@@ -28,6 +28,7 @@ from models.training.checks import (
 )
 from models.training.distributed import DistributedLoss, synchronised
 from models.training.divergence import Guard
+from models.training.ema import GeneratorAverage
 from models.training.run import Training
 from models.training.schedule import Schedule
 from models.training.stages.base import Stage
@@ -155,6 +156,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
         },
         guard=Guard(max_failures=config.run.guard_max_failures, lr_factor=config.run.guard_lr_factor),
         processes=processes,
+        average=GeneratorAverage(stage.generator, decay=config.schedule.ema) if config.schedule.ema > 0 else None,
     )
     check_clip_lengths(training)
     check_foreground(training)
@@ -165,6 +167,10 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
         *tell_clip_lengths(training),
     ]
     lines += begin(training)
+    if training.average is not None:
+        if training.step == 0:
+            training.average.begin(training.stage.generator)
+        lines.append(f"moving average of the generator's weights: decay {config.schedule.ema:g}")
     return training, lines
 
 
@@ -242,7 +248,7 @@ def start_from(training: Training, path: str) -> str:
         What was taken over, for the log.
     """
     saved = checkpoints.load(path, flag="--init")
-    weights = saved.weights("generator")
+    weights = saved.generator_weights()
     if isinstance(training.stage.generator, CoarseToFine) and saved.config.generator.n_scales_spatial == 1:
         # trained at a smaller size, it is the coarsest of several scales
         weights = {f"G0.{name}": value for name, value in weights.items()}

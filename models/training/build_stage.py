@@ -134,6 +134,8 @@ def build_stage(
         num_frames=config.generator.n_frames_G,
         num_discriminator_frames=config.discriminator.n_frames_D,
         given_noise=config.schedule.given_noise,
+        cond_noise=config.schedule.cond_noise,
+        cond_dropout=config.schedule.cond_dropout,
         draws_first=config.schedule.no_first_img,
         sparse_windows=config.discriminator.sparse_D,
         distillation=distillation,

@@ -1,13 +1,14 @@
 """A training clip is cut into chunks: the frames between two weight updates."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from data.clips import Clip
 from models.flow.reference import FlowEstimator, ReferenceFlows
+from models.training.conditioning import ConditioningAugmentation
 
 
 @dataclass
@@ -70,6 +71,7 @@ class ChunkedClip:
         target: the teacher's frames at all of the clip's times, [B, T, 3, H, W], or None.
         estimator: reference flow.
         starts_blank: the given frames are no images.
+        augmentation: noise on what the generator sees, or None.
     """
 
     clip: Clip
@@ -78,6 +80,7 @@ class ChunkedClip:
     target: Tensor | None
     estimator: FlowEstimator
     starts_blank: bool = False
+    augmentation: ConditioningAugmentation | None = None
     _num_first: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,19 +102,32 @@ class ChunkedClip:
             end, first = min(start + (1 if is_raw else num_frames), total), max(0, start - context)
             # neighbouring chunks look at the same pairs of real frames
             flows, flows_start = flows.without_first(first - flows_start), first
+            num_blank = max(0, self._num_first - first) if self.starts_blank else 0
             yield Chunk(
                 clip=self.clip.at(slice(first, end)),
                 given=self.known[:, first:],
-                conditioning=torch.cat([self.conditioning, self.known[:, self._num_first :]], dim=1)[:, first:],
+                conditioning=self._conditioning(first, num_blank=num_blank),
                 target=None if self.target is None else self.target[:, start:end],
                 target_before=None if self.target is None else self.target[:, start - 1 : start],
                 flows=flows,
                 first_is_raw=is_raw,
-                num_blank=max(0, self._num_first - first) if self.starts_blank else 0,
+                num_blank=num_blank,
                 start=first,
             )
             if self.known.shape[1] == start:
                 raise RuntimeError("a chunk's frames were not recorded")
+
+    def _conditioning(self, first: int, *, num_blank: int) -> Tensor:
+        """What the generator sees of the known frames from ``first`` on; blank ones stay blank."""
+        frames = torch.cat([self.conditioning, self.known[:, self._num_first :]], dim=1)[:, first:]
+        if self.augmentation is None:
+            return frames
+        noisy = self.augmentation(frames[:, num_blank:], start=self.known.shape[1])
+        return torch.cat([frames[:, :num_blank], noisy], dim=1)
+
+    def without_noise(self) -> "ChunkedClip":
+        """The same clip, conditioned on clean frames as at inference."""
+        return replace(self, conditioning=self.known, augmentation=None)
 
     def record(self, generated: Tensor) -> None:
         """Take the frames [B, T, 3, H, W] of a chunk; the next chunk starts from them, without their graph."""

@@ -49,7 +49,7 @@ class Estimate:
 
     Attributes:
         trained: parameters of generator and discriminators.
-        frozen: of teacher, perceptual network, flow network.
+        frozen: of teacher, perceptual network, flow network, moving average.
         gradients: of the trained ones.
         optimizers: Adam's two moments.
         chunk: frames, activations and temporaries of one chunk, at their peak.
@@ -109,6 +109,7 @@ def _teacher(config: TrainConfig, *, semantic_channels: int) -> VideoGenerator |
 def _stage(config: TrainConfig, scene: Scene) -> Stage:
     # where a face is depends on pixels; its discriminator is small
     config = dataclasses.replace(config, discriminator=dataclasses.replace(config.discriminator, add_face_disc=False))
+    config = _change(config, "schedule", cond_noise=0.0, cond_dropout=0.0)  # drawn by numpy, which pretends nothing
     teacher = _teacher(config, semantic_channels=scene.semantic_channels)
     stage, _ = build_stage(config, semantic_channels=scene.semantic_channels, teacher=teacher)
     if not isinstance(stage.estimator, nn.Module):
@@ -164,7 +165,7 @@ def estimate(config: TrainConfig, scene: Scene) -> Estimate:
         )
         return Estimate(
             trained=_bytes(trained),
-            frozen=_bytes(stage.frozen),
+            frozen=_bytes(stage.frozen) + (_bytes([stage.generator]) if config.schedule.ema > 0 else 0),
             gradients=gradients,
             optimizers=2 * gradients,
             chunk=max(0, counter.peak - gradients),

@@ -18,6 +18,7 @@ from models.networks.coarse_to_fine import CoarseToFine
 from models.training.chunks import ChunkedClip
 from models.training.distributed import DistributedLoss
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
+from models.training.ema import GeneratorAverage
 from models.training.schedule import Schedule
 from models.training.stages.base import Stage
 from options.config import TrainConfig
@@ -26,6 +27,7 @@ from util.errors import UserError
 
 # draws are counted anew from a multiple of this after a collapse, so that the run goes on with other clips
 DRAWS_PER_ROLLBACK = 2**32
+AVERAGE_CLIPS = 8  # clips that the running statistics of the moving average are measured on without --recalibrate
 FIRST_EXTRA_DRAW = 2**50  # draws that no training reaches: clips for other ends than a step
 
 
@@ -44,6 +46,7 @@ class Training:
     distributed_losses: dict[str, DistributedLoss]
     guard: Guard
     processes: DistributedContext
+    average: GeneratorAverage | None = None
     step: int = 0
     seconds: float = 0.0  # of training, in all processes that worked on the run
 
@@ -131,13 +134,21 @@ class Training:
             self.scaler.step(optimizer)
         self.scaler.update()
         check_scale(self.scaler)
+        if self.average is not None:
+            self.average.update(self.stage.generator)
 
     def networks(self) -> dict[str, nn.Module]:
         """What a save keeps, by file name."""
-        return {"generator": self.stage.generator} | {
+        average = {} if self.average is None else {checkpoints.GENERATOR_AVERAGE: self.average.network}
+        return {checkpoints.GENERATOR: self.stage.generator, **average} | {
             f"{checkpoints.DISCRIMINATOR_FILES}{name}": discriminator
             for name, discriminator in self.stage.discriminators.items()
         }
+
+    @property
+    def best_generator(self) -> nn.Module:
+        """What frames are generated with outside of training: the moving average, if there is one."""
+        return self.stage.generator if self.average is None else self.average.network
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Mixed precision, where it is asked for."""
@@ -159,6 +170,7 @@ class Training:
                     "scaler": self.scaler.state_dict(),
                     "rng": torch.get_rng_state(),
                     "seconds": self.seconds,
+                    "average_updates": 0 if self.average is None else self.average.num_updates,
                     "guard": self.guard.state(),
                 },
                 metadata=self.metadata,
@@ -182,6 +194,8 @@ class Training:
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
         self.guard.restore(state.get("guard", {}))
+        if self.average is not None:
+            self.average.num_updates = state["average_updates"]
         # what an older save does not know yet, this run does
         self.step, self.metadata, self.seconds = saved.step, self.metadata | saved.metadata, state["seconds"]
 
@@ -214,26 +228,40 @@ def fix_coarse_scales(training: Training) -> None:
 
 
 def recalibrate(training: Training) -> None:
-    """Measure the generator's running statistics anew on ``--recalibrate`` training clips, as it draws at inference.
+    """Measure running statistics anew on ``--recalibrate`` training clips, generated as at inference.
+
+    The moving average of the weights always has its own measured: those of the trained weights do not fit it.
+    """
+    count = training.config.schedule.recalibrate
+    if count > 0:
+        measure_statistics(training, training.stage.generator, num_clips=count)
+    if training.average is not None:
+        measure_statistics(training, training.average.network, num_clips=count or AVERAGE_CLIPS)
+
+
+def measure_statistics(training: Training, generator: nn.Module, *, num_clips: int) -> None:
+    """Measure the running statistics of ``generator`` on the first of the clips that no step sees.
 
     Several processes share the clips; each does as many, so that the number is rounded up.
     """
-    count, stage, step = training.config.schedule.recalibrate, training.stage, training.step
-    if count == 0:
-        return
+    stage, step = training.stage, training.step
     rank, size = training.processes.rank, training.processes.size
     random = torch.Generator().manual_seed(training.config.run.seed)
-    numbers = range(rank, math.ceil(count / size) * size, size)
+    numbers = range(rank, math.ceil(num_clips / size) * size, size)
     num_frames = training.clip_frames(max(0, step - 1))
-    requests = [ClipRequest(FIRST_EXTRA_DRAW + number, num_frames) for number in numbers]
-    with torch.no_grad(), recompute_batch_norm(stage.generator):
-        for request in requests:
-            with training.autocast():
-                chunked_clip = stage.prepare(training.ready(training.dataset[request]), random)
-                chunked_clip.conditioning = chunked_clip.known  # noise against drift is for training alone
-                for chunk in chunked_clip.chunks(training.schedule.frames_per_step_at(step), context=stage.context):
-                    chunked_clip.record(stage.rollout(chunk).generated)
-    training.processes.average_buffers([stage.generator])
+    trained, stage.generator = stage.generator, generator
+    try:
+        with torch.no_grad(), recompute_batch_norm(generator):
+            for number in numbers:
+                request = ClipRequest(FIRST_EXTRA_DRAW + number, num_frames)
+                with training.autocast():
+                    # noise against drift is for training alone
+                    clip = stage.prepare(training.ready(training.dataset[request]), random).without_noise()
+                    for chunk in clip.chunks(training.schedule.frames_per_step_at(step), context=stage.context):
+                        clip.record(stage.rollout(chunk).generated)
+    finally:
+        stage.generator = trained
+    training.processes.average_buffers([generator])
 
 
 def clip_loader(training: Training) -> DataLoader[PackedClip]:

@@ -36,7 +36,7 @@ def _key_frames(training: Training, sequence: VideoSequence, num_given: int) -> 
 
 def _drawn(training: Training, sequence: VideoSequence) -> Iterator[tuple[int, Tensor]]:
     """(number, frame [3, H, W]) of every frame that is not given, as ``test.py`` draws them."""
-    generator, device = training.stage.generator, training.device
+    generator, device = training.best_generator, training.device
     if isinstance(generator, GlobalGenerator):
         for number in range(sequence.num_frames):
 
@@ -89,7 +89,7 @@ class Validation:
 
     def score(self, training: Training) -> float:
         """Mean PSNR in dB of all drawn frames, each sequence drawn from its own first frames."""
-        training.processes.average_buffers([training.stage.generator])
+        training.processes.average_buffers([training.best_generator])
         values: list[float] = []
         try:
             for sequence in self._sequences:

@@ -13,6 +13,7 @@ from models.losses.perceptual import FrameFeatures
 from models.losses.pixel import masked_l1
 from models.losses.table import LossTable
 from models.training.chunks import Chunk, ChunkedClip
+from models.training.conditioning import ConditioningAugmentation
 from models.training.rollout import Rollout, unroll
 from models.training.stages.base import Stage
 from models.training.stages.skd import SpatialDistillation
@@ -30,6 +31,7 @@ class Vid2Vid(Stage):
         num_discriminator_frames: frames a temporal discriminator sees; scale t looks at frames
             ``num_discriminator_frames**t`` apart.
         given_noise: largest std of the noise on given frames; each clip draws its own strength.
+        cond_noise, cond_dropout: see ``ConditioningAugmentation``; both 0 for none.
         draws_first: learn to generate the first frames from nothing (``--no_first_img``).
         sparse_windows: temporal discriminator t judges only windows on a grid of frames
             ``num_discriminator_frames**t`` apart (``--sparse_D``); a slow one then works in few of the steps.
@@ -39,6 +41,8 @@ class Vid2Vid(Stage):
     num_frames: int
     num_discriminator_frames: int = 3
     given_noise: float = 0.0
+    cond_noise: float = 0.0
+    cond_dropout: float = 0.0
     draws_first: bool = False
     sparse_windows: bool = False
     distillation: SpatialDistillation | TemporalDistillation | None = None
@@ -65,6 +69,10 @@ class Vid2Vid(Stage):
         target = None
         if self.distillation is not None:
             clip, target = self.distillation.prepare(clip, self._given(clip), random)
+        augmentation = None
+        if self.cond_noise > 0 or self.cond_dropout > 0:
+            seed = int(torch.randint(2**62, (), generator=random))
+            augmentation = ConditioningAugmentation(self.cond_noise, self.cond_dropout, seed, first_item)
         given = self._given(clip)
         # noise is drawn on the CPU so that every device sees the same, and item by item, those before ours too
         each = [
@@ -79,6 +87,7 @@ class Vid2Vid(Stage):
             target=target,
             estimator=self.estimator,
             starts_blank=self.draws_first,
+            augmentation=augmentation,
         )
 
     def _given(self, clip: Clip) -> Tensor:
