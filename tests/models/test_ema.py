@@ -10,9 +10,10 @@ from torch import nn
 import train
 from models import checkpoint as checkpoints
 from models.build import load_generator
+from models.inference.pipeline import make_methods
 from models.training.ema import GeneratorAverage
 from options.cli import parse
-from options.config import TrainConfig
+from options.config import TestConfig, TrainConfig
 from tests.tiny_face import TINY, write_tiny_face
 from util.errors import UserError
 
@@ -80,6 +81,16 @@ def test_the_average_is_what_a_checkpoint_generates_with(whole: Path) -> None:
     statistics = [name for name in used if name.endswith("running_mean") and not torch.equal(used[name], raw[name])]
     # the statistics are those of the averaged weights
     assert parameters and statistics
+
+
+@pytest.mark.parametrize(("more", "file"), [((), "generator_ema"), (("--raw_weights",), "generator")])
+def test_raw_weights_are_taken_on_demand(whole: Path, more: tuple[str, ...], file: str) -> None:
+    config = parse(TestConfig, ["--checkpoint", str(whole / "whole"), "--device", "cpu", *more], description="test")
+    [method] = make_methods(config, torch.device("cpu"))
+    expected = checkpoints.load(whole / "whole", flag="--checkpoint").weights(file)["model_final_img.1.bias"]
+    network = method.engine.generator
+    assert isinstance(network, nn.Module)
+    assert torch.equal(network.state_dict()["model_final_img.1.bias"], expected)
 
 
 def test_an_average_can_neither_be_begun_nor_dropped_in_the_middle_of_a_run(data: Path, whole: Path) -> None:
