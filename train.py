@@ -41,7 +41,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
     """The loop.
 
     Raises:
-        Collapse: when a loss or a gradient is not finite; the last save is whole.
+        NonFiniteError: when a loss or a gradient is not finite; the last save is whole.
     """
     run = training.config.run
     steps_per_epoch = training.schedule.steps_per_epoch

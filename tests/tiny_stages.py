@@ -9,12 +9,13 @@ from torch import Tensor
 from data.clips import Clip
 from models.flow.dis import DenseInverseSearch
 from models.losses.perceptual import PerceptualLoss
+from models.losses.table import LossWeights
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.generator import CompositeGenerator
 from models.training.build_stage import build_discriminators
 from models.training.chunks import Chunk
 from models.training.rollout import Rollout
-from models.training.stages.base import LossWeights, Stage
+from models.training.stages.base import Stage
 from models.training.stages.skd import FrozenTeacher, SpatialDistillation
 from models.training.stages.tkd import TemporalDistillation
 from models.training.stages.vid2vid import Vid2Vid

@@ -1,7 +1,11 @@
 """Pixel distances: L1, masked L1, and L1 at several spatial scales."""
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
+
+from models.losses.table import LossTable
 
 
 def l1(first: Tensor, second: Tensor) -> Tensor:
@@ -37,3 +41,9 @@ def pyramid_l1(first: Tensor, second: Tensor, *, num_scales: int, mask: Tensor |
             mask = None if mask is None else F.avg_pool2d(mask, 2)
         distances.append(l1(first, second) if mask is None else masked_l1(first, second, mask))
     return distances
+
+
+def add_pixel_terms(table: LossTable, images: Sequence[Tensor], real: Tensor, *, weight: float) -> None:
+    """Add the L1 distance of each of ``images`` [N, 3, H, W] to the real ones."""
+    for image in images:
+        table.add("G_pixel", l1(image, real), weight=weight)

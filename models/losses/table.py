@@ -6,6 +6,20 @@ import torch
 from torch import Tensor
 
 
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the loss terms, named after the options that set them."""
+
+    features: float = 10.0
+    perceptual: float = 10.0
+    pixel: float = 0.0
+    flow: float = 10.0
+    flow_warp: float = 10.0
+    temporal_warp: float = 10.0
+    face: float = 2.0
+    trust_warp: float = 0.0
+
+
 @dataclass
 class LossTable:
     """Named loss values and their weights; the total is what is minimised, the single terms are what is logged."""

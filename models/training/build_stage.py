@@ -8,10 +8,11 @@ from models.build import IMAGE_CHANNELS, build_generator
 from models.flow.estimators import make_flow
 from models.flow.reference import FlowEstimator
 from models.losses.perceptual import PerceptualChoice, PerceptualLoss, make_perceptual
+from models.losses.table import LossWeights
 from models.losses.temporal import make_global_loss
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.discriminator import MultiscaleDiscriminator
-from models.training.stages.base import LossWeights, Stage
+from models.training.stages.base import Stage
 from models.training.stages.face_region import FaceFinder
 from models.training.stages.first_frame import FirstFrame
 from models.training.stages.skd import FrozenTeacher, SpatialDistillation

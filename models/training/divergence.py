@@ -37,7 +37,7 @@ def check_finite(rows: dict[str, Tensor], norms: dict[str, Tensor], *, processes
         processes: all of them stop when one has to.
 
     Raises:
-        Collapse: naming what is not finite.
+        NonFiniteError: naming what is not finite.
     """
     told = rows | {f"gradient of {name}": norm for name, norm in norms.items()}
     # one number crosses from the device, not one a row
@@ -52,7 +52,7 @@ def check_scale(scaler: torch.amp.GradScaler) -> None:
     """Stop when half precision has no scale left at which gradients are finite.
 
     Raises:
-        Collapse: saying so.
+        NonFiniteError: saying so.
     """
     if scaler.is_enabled() and scaler.get_scale() < SMALLEST_SCALE:
         raise NonFiniteError(f"gradients, even scaled by {scaler.get_scale():g} (--amp fp16)")

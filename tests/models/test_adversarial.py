@@ -20,14 +20,14 @@ from models.losses.adversarial import (
     bridge_gradients,
     discriminate,
 )
-from models.losses.table import LossTable
+from models.losses.table import LossTable, LossWeights
 from models.training import step
 from models.training.build_stage import build_discriminators
 from models.training.chunks import Chunk
 from models.training.distributed import DistributedLoss
 from models.training.rollout import Rollout
 from models.training.run import Training
-from models.training.stages.base import LossWeights, Stage, StageLosses
+from models.training.stages.base import Stage, StageLosses
 from models.training.stages.vid2vid import Vid2Vid
 from options.network_config import DiscriminatorConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, make_clip, make_generator, parts

@@ -10,11 +10,10 @@ from data.clips import Clip
 from models.flow.reference import ReferenceFlows
 from models.flow.warp import warp
 from models.losses.adversarial import DiscriminatorInput, add_discriminator_terms, add_generator_terms, discriminate
-from models.losses.table import LossTable
+from models.losses.table import LossTable, LossWeights
 from models.training.build_stage import build_discriminators
 from models.training.chunks import Chunk, ChunkedClip
 from models.training.rollout import Rollout
-from models.training.stages.base import LossWeights
 from models.training.stages.vid2vid import Vid2Vid
 from options.network_config import DiscriminatorConfig
 from tests.golden import fill_state, load_golden
@@ -86,9 +85,7 @@ def test_image_and_motion_rows_are_the_published_ones(
     arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the published program warps with align_corners=False on a grid made for True
-    monkeypatch.setattr(
-        "models.training.stages.vid2vid.warp", lambda image, flow: warp(image, flow, align_corners=False)
-    )
+    monkeypatch.setattr("models.losses.motion.warp", lambda image, flow: warp(image, flow, align_corners=False))
     stage = make_stage(make_discriminator("image", "netD"))
     chunk, rollout = make_chunk(arrays)
     generator, discriminators = stage.losses(chunk, rollout).generator, stage.losses(chunk, rollout).discriminator
@@ -105,9 +102,7 @@ def test_image_and_motion_rows_are_the_published_ones(
 def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
     arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "models.training.stages.vid2vid.warp", lambda image, flow: warp(image, flow, align_corners=False)
-    )
+    monkeypatch.setattr("models.losses.motion.warp", lambda image, flow: warp(image, flow, align_corners=False))
     stage = make_stage(make_discriminator("image", "netD"))
     chunk, rollout = make_chunk(arrays)
     assert rollout.flow is not None

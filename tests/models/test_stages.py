@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from models.flow.dis import DenseInverseSearch
+from models.losses.table import LossWeights
 from models.networks.generator import CompositeGenerator
 from models.networks.single_image import GlobalGenerator
 from models.training.assembly import build_optimizers
 from models.training.rollout import unroll
-from models.training.stages.base import LossWeights
 from models.training.stages.first_frame import FirstFrame
 from models.training.stages.vid2vid import Vid2Vid
 from options.training_config import ScheduleConfig

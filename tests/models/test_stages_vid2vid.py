@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
+from models.losses.table import LossWeights
 from models.training.build_stage import build_discriminators
-from models.training.stages.base import LossWeights
 from models.training.stages.face_region import FaceRegion
 from models.training.stages.vid2vid import Vid2Vid
 from options.network_config import DiscriminatorConfig

@@ -18,25 +18,11 @@ from models.losses.adversarial import (
     discriminate,
 )
 from models.losses.perceptual import FrameFeatures, PerceptualLoss
-from models.losses.pixel import l1
-from models.losses.table import LossTable
+from models.losses.pixel import add_pixel_terms
+from models.losses.table import LossTable, LossWeights
 from models.training.chunks import Chunk, ChunkedClip
 from models.training.rollout import Rollout
 from models.training.stages.face_region import FaceFinder, FaceRegion
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the loss terms, named after the options that set them."""
-
-    features: float = 10.0
-    perceptual: float = 10.0
-    pixel: float = 0.0
-    flow: float = 10.0
-    flow_warp: float = 10.0
-    temporal_warp: float = 10.0
-    face: float = 2.0
-    trust_warp: float = 0.0
 
 
 class StageLosses(NamedTuple):
@@ -133,10 +119,9 @@ class Stage(ABC):
         features = None
         if self.perceptual is not None:
             features = self.features(self.perceptual, generated=self._judged(images), real=chunk.real)
-        for image in images:
-            losses.generator.add("G_pixel", l1(image, chunk.real), weight=self.weights.pixel)
-        if features is not None and self.weights.perceptual > 0:
-            losses.generator.add("G_VGG", features.distance_to_real(), weight=self.weights.perceptual)
+        add_pixel_terms(losses.generator, images, chunk.real, weight=self.weights.pixel)
+        if features is not None:
+            features.add_term(losses.generator, weight=self.weights.perceptual)
         self.add_video_terms(losses.generator, chunk, rollout, features)
         return losses
 

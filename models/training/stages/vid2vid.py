@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from data.clips import Clip
-from models.flow.warp import warp
 from models.losses.adversarial import DiscriminatorInput
+from models.losses.motion import add_flow_terms, add_temporal_warp_term
 from models.losses.perceptual import FrameFeatures
-from models.losses.pixel import masked_l1
 from models.losses.table import LossTable
 from models.training.chunks import Chunk, ChunkedClip
 from models.training.conditioning import ConditioningAugmentation
@@ -126,20 +125,26 @@ class Vid2Vid(Stage):
     def _add_motion_terms(self, table: LossTable, chunk: Chunk, rollout: Rollout) -> None:
         """Add flow and warp losses (vid2vid, section 3.2), against the reference flow between the real frames."""
         reference, confidence = chunk.reference()
-        generated = rollout.generated.flatten(0, 1)
         if not chunk.first_is_raw:
-            followed = warp(rollout.previous.flatten(0, 1), reference).detach()
-            table.add("G_Warp", masked_l1(generated, followed, confidence), weight=self.weights.temporal_warp)
-        if rollout.flow is None or rollout.weight is None:
-            return
-        flow = rollout.flow.flatten(0, 1)
-        table.add("F_Flow", masked_l1(flow, reference, confidence), weight=self.weights.flow)
-        before = chunk.clip.image[:, chunk.num_given - 1 : -1].flatten(0, 1)
-        table.add("F_Warp", masked_l1(chunk.real, warp(before, flow), confidence), weight=self.weights.flow_warp)
-        if self.weights.trust_warp > 0:
-            # where the flow can be trusted, show what was warped rather than what is generated anew
-            weight = rollout.weight.flatten(0, 1)
-            table.add("W", masked_l1(weight, torch.zeros_like(weight), confidence), weight=self.weights.trust_warp)
+            add_temporal_warp_term(
+                table,
+                rollout.generated.flatten(0, 1),
+                rollout.previous.flatten(0, 1),
+                reference,
+                confidence,
+                weight=self.weights.temporal_warp,
+            )
+        if rollout.flow is not None and rollout.weight is not None:
+            add_flow_terms(
+                table,
+                rollout.flow.flatten(0, 1),
+                rollout.weight.flatten(0, 1),
+                real=chunk.real,
+                before=chunk.clip.image[:, chunk.num_given - 1 : -1].flatten(0, 1),
+                reference=reference,
+                confidence=confidence,
+                weights=self.weights,
+            )
 
     def temporal_inputs(self, chunk: Chunk, rollout: Rollout, distance: int) -> tuple[Tensor, Tensor] | None:
         """Input of a temporal discriminator: every ``num_discriminator_frames``-th window that ends in this chunk.

@@ -1,0 +1,51 @@
+"""Flow and warp losses against the reference flow between the real frames (vid2vid, section 3.2)."""
+
+import torch
+from torch import Tensor
+
+from models.flow.warp import warp
+from models.losses.pixel import masked_l1
+from models.losses.table import LossTable, LossWeights
+
+
+def add_temporal_warp_term(
+    table: LossTable, generated: Tensor, previous: Tensor, reference: Tensor, confidence: Tensor, *, weight: float
+) -> None:
+    """Add the distance of generated frames to their predecessors, moved by the reference flow.
+
+    Args:
+        table: gets the term.
+        generated, previous: [N, 3, H, W].
+        reference: flow from each frame's predecessor, [N, 2, H, W].
+        confidence: where the flow counts, [N, 1, H, W].
+        weight: of the term.
+    """
+    followed = warp(previous, reference).detach()
+    table.add("G_Warp", masked_l1(generated, followed, confidence), weight=weight)
+
+
+def add_flow_terms(
+    table: LossTable,
+    flow: Tensor,
+    blend_weight: Tensor,
+    *,
+    real: Tensor,
+    before: Tensor,
+    reference: Tensor,
+    confidence: Tensor,
+    weights: LossWeights,
+) -> None:
+    """Add the terms of the predicted flow [N, 2, H, W] and blending weight [N, 1, H, W].
+
+    Args:
+        table: gets the terms.
+        flow, blend_weight: what the generator predicted.
+        real, before: the real frames and their predecessors, [N, 3, H, W].
+        reference, confidence: see ``add_temporal_warp_term``.
+        weights: of all terms.
+    """
+    table.add("F_Flow", masked_l1(flow, reference, confidence), weight=weights.flow)
+    table.add("F_Warp", masked_l1(real, warp(before, flow), confidence), weight=weights.flow_warp)
+    if weights.trust_warp > 0:
+        # where the flow can be trusted, show what was warped rather than what is generated anew
+        table.add("W", masked_l1(blend_weight, torch.zeros_like(blend_weight), confidence), weight=weights.trust_warp)
