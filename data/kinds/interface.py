@@ -4,12 +4,13 @@ A kind is a subclass of ``Encoder`` and one of ``Frames``, and an entry in ``dat
 """
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from data.layout import SequenceFiles
-from data.storage.picture_files import ArrayCache, picture_size, read_picture
+from data.storage.picture_files import ArrayCache, is_transparent, picture_size, read_picture
 from data.transforms import Box, View
 from util.errors import UserError
 
@@ -101,7 +102,7 @@ class Frames(ABC):
             UserError: it is broken.
         """
         self.picture(index, size=size)
-        return None
+        return transparency_note(self.files.parts[part][index])
 
     def picture(self, index: int, *, size: tuple[int, int]) -> np.ndarray | None:
         """The real frame ``index``, uint8 [H, W, 3]; None where there is no real video.
@@ -118,6 +119,13 @@ class Frames(ABC):
         """The real frame ``index`` as networks see it, float32 [3, H, W] in [-1, 1]; None without a real video."""
         picture = self.picture(index, size=view.size)
         return None if picture is None else signed(view.of_frame(picture, filter="bicubic"))
+
+
+def transparency_note(path: Path) -> str | None:
+    """What to tell of a picture that is transparent somewhere, which the real frames of a video never are."""
+    return (
+        "transparent in part, which is laid over black; save it without transparency" if is_transparent(path) else None
+    )
 
 
 def of_size(picture: np.ndarray, size: tuple[int, int], *, path: object) -> np.ndarray:

@@ -34,6 +34,8 @@ _SKELETONS = {25: tuple(range(25)), 18: _BODY_18, 17: _COCO_17}
 
 # No camera sees farther; a number beyond it is no position in pixels.
 _LARGEST_POSITION = 1e5
+# So many points within two pixels are no body.
+_FEWEST_OF_A_BODY = 3
 
 
 def read_people(path: Path) -> list[np.ndarray]:
@@ -102,6 +104,12 @@ def _person(values: Any, where: str) -> np.ndarray:
             raise UserError(f"{where}: {key}: expected {part.stop - part.start} points or none, found {len(points)}")
     # OpenPose says (0, 0, 0) for what it did not see; some tools keep the position
     person[person[:, 2] <= 0] = 0
+    seen = person[person[:, 2] > 0, :2]
+    if len(seen) >= _FEWEST_OF_A_BODY and np.abs(seen).max() <= 1:
+        raise UserError(
+            f"{where}: expected positions in pixels, found all {len(seen)} between -1 and 1; run OpenPose with "
+            "--keypoint_scale 0, or multiply them by the frame's size"
+        )
     return person
 
 

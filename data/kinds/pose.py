@@ -8,7 +8,7 @@ from torch import Tensor
 
 from data.kinds.body_drawing import BASIC_PARTS, NUM_DRAWN_PARTS, draw_person
 from data.kinds.interface import Encoder, Frames, of_size, signed
-from data.kinds.openpose import FACE, NUM_POINTS, most_prominent, read_people
+from data.kinds.openpose import FACE, NUM_POINTS, is_seen, most_prominent, read_people
 from data.layout import PICTURE_SUFFIXES, Part, Problems, SequenceFiles, find_sequences, real_video
 from data.storage.picture_files import ArrayCache, picture_size, read_picture
 from data.transforms import View
@@ -158,7 +158,7 @@ class PoseFrames(Frames):
         """See ``Frames.check``; frames without anybody are suspicious."""
         if part == "openpose":
             person = most_prominent(read_people(self.files.parts[part][index]))
-            return "nobody was found" if person is None else None
+            return "nobody was found" if person is None else outside_note(person, size=size)
         if part == "densepose":
             return None if self.densepose(index, size=size)[..., 2].any() else "DensePose found nobody"
         return super().check(part, index, size=size)
@@ -198,6 +198,22 @@ class PoseFrames(Frames):
                 '{"frames_per_second": 25, "height": 512, "width": 896}'
             )
         return self.files.metadata.size
+
+
+_USUAL_SHARE_OUTSIDE = 0.1
+"""Somebody may stand at the border."""
+
+
+def outside_note(people: np.ndarray, *, size: tuple[int, int]) -> str | None:
+    """What to tell of people [..., 137, 3] who stand largely outside frames of ``size``; None: nobody does."""
+    points = people[is_seen(people)][:, :2]
+    num_outside = int(((points < 0) | (points >= (size[1], size[0]))).any(axis=1).sum())
+    if num_outside <= _USUAL_SHARE_OUTSIDE * len(points):
+        return None
+    return (
+        f"{num_outside} of {len(points)} points lie outside the frame of {size[1]} x {size[0]}; were they found in "
+        "frames of another size?"
+    )
 
 
 def pose_files(

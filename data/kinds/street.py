@@ -106,11 +106,11 @@ class StreetEncoder(Encoder):
             )
         self.with_instances = with_instances
         self.table = channel_table(labels, ignore_label=ignore_label)
-        known = channel_table(labels, ignore_label=None)
+        self.known = channel_table(labels, ignore_label=None)
         for id in foreground_ids:
-            if not 0 <= id < len(known) or known[id] == UNKNOWN:
+            if not 0 <= id < len(self.known) or self.known[id] == UNKNOWN:
                 raise UserError(f"--fg_labels {id}: expected the id of a label, found none of it in --label_set")
-        self.foreground_channels = [int(known[id]) for id in foreground_ids]
+        self.foreground_channels = [int(self.known[id]) for id in foreground_ids]
 
     @property
     def num_channels(self) -> int:
@@ -187,6 +187,11 @@ class StreetFrames(Frames):
         """
         path = self.files.leading[index]
         ids = read_ids(path)
+        if ids.size and (self.encoder.known[ids] == UNKNOWN).all():
+            raise UserError(
+                f"{path}: expected ids of the {len(self.encoder.labels)} labels of --label_set, found none of them in "
+                f"the whole map, but {int(ids.flat[0])}; give another set"
+            )
         channels = self.encoder.table[ids]
         is_unknown = channels == UNKNOWN
         if is_unknown.any():

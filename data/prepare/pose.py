@@ -18,7 +18,7 @@ from data.kinds.openpose import (
     prominence,
     read_people,
 )
-from data.kinds.pose import frame_of
+from data.kinds.pose import frame_of, outside_note
 from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_METADATA
 from data.prepare.folders import new_folders
 from data.prepare.partners import check_without_gaps, frame_files, partner_files
@@ -121,6 +121,9 @@ def prepare_pose(
         rate = frames_per_second or (probe(video).frames_per_second if video else DEFAULT_FRAMES_PER_SECOND)
         metadata = {"frames_per_second": rate} | ({"height": size[0], "width": size[1]} if size else {})
         write_json(folders["img" if has_frames else "openpose"] / VIDEO_METADATA, metadata)
+    outside = outside_note(track.points, size=size) if has_frames and size else None
+    if outside is not None:
+        print(f"{openpose}: {outside}")
     still_missing = int(sum(not is_seen(person)[BODY].any() for person in points))
     print(
         f"{out}: {phase} sequence {name!r}, {len(files)} frames; somebody found in {len(files) - track.num_missing}, "

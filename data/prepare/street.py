@@ -18,7 +18,7 @@ from data.kinds.street import MAP_SUFFIXES
 from data.layout import PICTURE_SUFFIXES
 from data.prepare.folders import new_folders
 from data.prepare.partners import frame_files, partner_files
-from data.storage.picture_files import picture_mode, read_ids, read_picture
+from data.storage.picture_files import is_grey, picture_mode, read_ids, read_numbers, read_picture
 from util.errors import UserError
 from util.media.pictures import write_picture
 
@@ -198,10 +198,13 @@ class _Converter:
         """Put a label map, as ids."""
         mode = picture_mode(source)
         if mode in _COLOUR_MODES or (mode == "P" and self.by_colour):
-            self._write(target, self._ids_of_colours(source))
+            colours = read_picture(source)
+            if self._are_ids(colours):
+                self._write(target, self._known_ids(colours[..., 0].astype(np.uint16), source))
+            else:
+                self._write(target, self._ids_of_colours(colours, source))
         elif self.ignore_label is not None and self._has_unknown(source):
-            ids = read_ids(source)
-            self._write(target, np.where(np.isin(ids, self.known), ids, np.uint16(self.ignore_label)))
+            self._write(target, self._known_ids(read_ids(source), source))
         elif source.suffix.lower() in MAP_SUFFIXES[:1]:
             self.put(source, target)
         else:
@@ -212,22 +215,45 @@ class _Converter:
         mode = picture_mode(source)
         if mode in _COLOUR_MODES:
             colours = read_picture(source).astype(np.int64) @ np.array([1, 256, 65536])
-            values, ids = np.unique(colours, return_inverse=True)
-            if len(values) > 2**16:
-                raise UserError(f"{source}: expected an instance map, found {len(values)} colours; give another folder")
-            self._write(target, ids.reshape(colours.shape).astype(np.uint16))
+            self._write(target, self._counted_anew(colours, source))
+            return
+        numbers = read_numbers(source) if mode in ("I", "F") else read_ids(source)
+        if numbers.max(initial=0) >= 2**16 or numbers.min(initial=0) < 0:
+            self._write(target, self._counted_anew(numbers, source))
         elif source.suffix.lower() in MAP_SUFFIXES[:1]:
             self.put(source, target)
         else:
-            self._write(target, read_ids(source))
+            self._write(target, numbers.astype(np.uint16))
+
+    def _counted_anew(self, numbers: np.ndarray, source: Path) -> np.ndarray:
+        values, ids = np.unique(numbers, return_inverse=True)
+        if len(values) > 2**16:
+            raise UserError(f"{source}: expected an instance map, found {len(values)} instances; give another folder")
+        return ids.reshape(numbers.shape).astype(np.uint16)
+
+    def _are_ids(self, colours: np.ndarray) -> bool:
+        """Whether a picture in colours holds ids: red, green and blue are alike, and ids rather than colours."""
+        if self.by_colour or not is_grey(colours):
+            return False
+        values = np.unique(colours[..., 0]).tolist()
+        num_colours = sum((value, value, value) in self.ids for value in values)
+        return sum(value in self.known for value in values) > num_colours
+
+    def _known_ids(self, ids: np.ndarray, source: Path) -> np.ndarray:
+        """``ids`` with those that are no label as ``--ignore_label`` says."""
+        is_known = np.isin(ids, self.known)
+        if not is_known.any():
+            raise _all_unknown(source, f"id {int(ids.flat[0])}")
+        return ids if self.ignore_label is None else np.where(is_known, ids, np.uint16(self.ignore_label))
 
     def _has_unknown(self, source: Path) -> bool:
         return not np.isin(np.unique(read_ids(source)), self.known).all()
 
-    def _ids_of_colours(self, source: Path) -> np.ndarray:
-        picture = read_picture(source)
+    def _ids_of_colours(self, picture: np.ndarray, source: Path) -> np.ndarray:
         colours, places = np.unique(picture.reshape(-1, 3), axis=0, return_inverse=True)
         ids = []
+        if self.ignore_label is not None and not any(tuple(colour) in self.ids for colour in colours.tolist()):
+            raise _all_unknown(source, f"colour {tuple(colours[0].tolist())}")
         for colour in map(tuple, colours.tolist()):
             id = self.ids.get(colour, self.ignore_label)
             if id is None:
@@ -241,6 +267,12 @@ class _Converter:
     def _write(self, target: Path, ids: np.ndarray) -> None:
         write_picture(target, ids if ids.max(initial=0) > 255 else ids.astype(np.uint8))
         self.done["converted"] += 1
+
+
+def _all_unknown(source: Path, found: str) -> UserError:
+    return UserError(
+        f"{source}: expected labels of --label_set, found none of them in the whole map, but {found}; give another set"
+    )
 
 
 def _named(folder: Path) -> Iterable[tuple[_FrameKey, str, Path]]:

@@ -14,12 +14,29 @@ from util.errors import UserError
 
 # What Pillow raises for a file that is missing, cut off, damaged or no picture at all; SyntaxError is a broken PNG.
 _READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-# Pillow's names of the pictures that hold numbers: 1 and 8 bits, palette, 16 bits (I: as older versions have them).
-_ID_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
+# Pillow's names of the pictures that hold numbers of 16 bits (I: as older versions have them; it may hold 32).
+_WIDE_MODES = ("I;16", "I;16B", "I;16L", "I")
+_ID_MODES = ("1", "L", "P", *_WIDE_MODES)
+_COLOUR_MODES = ("RGB", "RGBA", "LA", "PA")
+_LARGEST = 2**16 - 1
+# How a camera was held (EXIF), and what turns its picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION_TAG = 274
 
 
 def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
-    """Decode the whole picture at ``path``.
+    """Decode the whole picture at ``path``, as a viewer shows it.
+
+    It is turned upright as EXIF says. Numbers of 16 bits keep their proportion: 65535 becomes 255. Where it is
+    transparent it is laid over black, unless ``mode`` has transparency itself.
 
     Args:
         path: a PNG, JPEG or other file that Pillow knows, or a frame of a video file.
@@ -29,14 +46,20 @@ def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
         uint8 [H, W, 3] for ``RGB``, [H, W] for ``L``.
 
     Raises:
-        UserError: the file is missing, no picture, or cut off. A cut picture is never returned with its rest in grey.
+        UserError: the file is missing, no picture, cut off, or holds numbers of more than 16 bits. A cut picture is
+            never returned with its rest in grey.
     """
     if is_video_frame(path):
         frame = read_video_frame(path)
         return frame if mode == "RGB" else np.array(Image.fromarray(frame).convert(mode))
     try:
-        with _opened(path) as picture:
-            picture.load()
+        with _opened(path) as opened:
+            picture = _upright(opened)
+            if picture.mode in (*_WIDE_MODES, "F"):
+                picture = Image.fromarray(_in_bytes(picture, path))
+            if mode != "RGBA" and _is_transparent(picture):
+                black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+                picture = Image.alpha_composite(black, picture.convert("RGBA"))
             return np.array(picture if picture.mode == mode else picture.convert(mode))
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -46,7 +69,8 @@ def read_ids(path: Path) -> np.ndarray:
     """Decode a picture whose pixels are numbers, such as a label map, without turning them into colours.
 
     Args:
-        path: a grey picture of 8 or 16 bits, or one with a palette, of which the indices count.
+        path: a grey picture of 8 or 16 bits, also one that was saved as colours with red, green and blue alike; or one
+            with a palette, of which the indices count.
 
     Returns:
         uint16 [H, W].
@@ -55,17 +79,62 @@ def read_ids(path: Path) -> np.ndarray:
         UserError: the file is missing, no picture, cut off, or its pixels are colours or other numbers.
     """
     try:
-        with _opened(path) as picture:
-            mode = picture.mode
-            ids = np.asarray(picture)
+        with _opened(path) as opened:
+            mode = opened.mode
+            ids = np.asarray(_upright(opened))
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
-    if mode not in _ID_MODES or (ids.size and not 0 <= ids.min() <= ids.max() < 2**16):
+    if mode in ("I", "F") and ids.max(initial=0) > _LARGEST:
+        raise UserError(
+            f"{path}: expected numbers of 0 to {_LARGEST}, found {ids.max():g}; `python -m data.prepare street "
+            "--instances DIR` counts instances anew"
+        )
+    if mode in _COLOUR_MODES and is_grey(ids):
+        mode, ids = "L", ids[..., 0]
+    if mode not in _ID_MODES or ids.min(initial=0) < 0:
         raise UserError(
             f"{path}: expected a picture of one number a pixel, 0 to 65535, found colours or others (mode {mode}); "
             "`python -m data.prepare street --label_set FILE.json` turns colours into label ids"
         )
     return ids.astype(np.uint16)
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """Decode a picture of one whole number a pixel, however large: int64 [H, W].
+
+    Raises:
+        UserError: the file is missing, no picture, cut off, or its pixels are no whole numbers.
+    """
+    try:
+        with _opened(path) as opened:
+            mode = opened.mode
+            numbers = np.asarray(_upright(opened))
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
+    if numbers.ndim != 2 or (numbers != np.floor(numbers)).any():
+        raise UserError(f"{path}: expected a picture of one whole number a pixel, found others (mode {mode})")
+    return numbers.astype(np.int64)
+
+
+def is_grey(picture: np.ndarray) -> bool:
+    """Whether the colours of ``picture`` [H, W, C] are all alike, as in a grey picture that was saved as colours."""
+    colours = picture[..., :3] if picture.shape[-1] > 2 else picture[..., :1]
+    return bool((colours == colours[..., :1]).all())
+
+
+def is_transparent(path: Path) -> bool:
+    """Whether something of the picture at ``path`` is transparent.
+
+    Raises:
+        UserError: the file is missing, no picture, or cut off.
+    """
+    if is_video_frame(path):
+        return False
+    try:
+        with _opened(path) as picture:
+            return _is_transparent(picture)
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
 
 
 def picture_mode(path: Path) -> str:
@@ -82,7 +151,7 @@ def picture_mode(path: Path) -> str:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width of the picture at ``path``, from its header alone.
+    """Height and width of the picture at ``path``, turned upright, from its header alone.
 
     Raises:
         UserError: the file is missing or no picture.
@@ -92,7 +161,8 @@ def picture_size(path: Path) -> tuple[int, int]:
         return table.height, table.width
     try:
         with _opened(path) as picture:
-            return picture.height, picture.width
+            is_turned = _orientation(picture) >= 5
+            return (picture.width, picture.height) if is_turned else (picture.height, picture.width)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
 
@@ -131,6 +201,40 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """The picture at ``path``, of which no more than the header is read so far."""
     with open_file(path) as file, Image.open(file) as picture:
         yield picture
+
+
+def _orientation(picture: Image.Image) -> int:
+    """How the camera was held, as EXIF says; 1: upright. To be asked before the pixels are read."""
+    if picture.format == "TIFF":  # Pillow turns these itself
+        return 1
+    if picture.format == "PNG" and "exif" not in picture.info:  # else Pillow reads the pixels to look behind them
+        return 1
+    return int(picture.getexif().get(_ORIENTATION_TAG, 1))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The pixels of an opened picture, turned as EXIF says."""
+    orientation = _orientation(picture)
+    picture.load()
+    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    if not picture.has_transparency_data:
+        return False
+    (lowest, _) = picture.convert("RGBA").getchannel("A").getextrema()
+    return bool(lowest < 255)
+
+
+def _in_bytes(picture: Image.Image, path: Path) -> np.ndarray:
+    """A picture of numbers of 16 bits in proportion, uint8 [H, W]."""
+    numbers = np.asarray(picture)
+    if picture.mode == "F" or numbers.min(initial=0) < 0 or numbers.max(initial=0) > _LARGEST:
+        raise UserError(
+            f"{path}: expected a picture of 8 or 16 bits, found numbers of {numbers.min():g} to {numbers.max():g} "
+            f"(mode {picture.mode}); scale them to 0 to {_LARGEST} and save them as 16-bit PNG"
+        )
+    return ((numbers.astype(np.int64) * 255 + _LARGEST // 2) // _LARGEST).astype(np.uint8)
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -14,6 +14,8 @@ from util.files import write_text
 
 T = TypeVar("T")
 
+# of what is kept; another one is measured anew: 2 is turned upright
+_VERSION = 2
 # measuring again is no slower than reading what was kept
 _WORTH_KEEPING_SECONDS = 0.5
 _SHOW_PROGRESS_FROM = 2000
@@ -54,9 +56,9 @@ def kept(
         try:
             size, changed = stamp(file)
             entry = old.get(name)
-            if entry is None or entry[:2] != [size, changed]:
+            if entry is None or entry[:3] != [_VERSION, size, changed]:
                 unknown += 1
-                entry = [size, changed, measure(file)]
+                entry = [_VERSION, size, changed, measure(file)]
         except UserError as error:
             found.append(error)
             continue
@@ -64,7 +66,7 @@ def kept(
             found.append(UserError(f"{file}: expected a file, found none to read ({error.strerror}); check the path"))
             continue
         new[name] = entry
-        found.append(entry[2])
+        found.append(entry[-1])
     if unknown and time.perf_counter() - began >= worth_keeping:
         with suppress(OSError):
             write_text(index, json.dumps(new, separators=(",", ":")))
@@ -76,5 +78,5 @@ def _read(index: Path) -> dict[str, list[Any]]:
         found = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    is_sound = isinstance(found, dict) and all(isinstance(one, list) and len(one) == 3 for one in found.values())
+    is_sound = isinstance(found, dict) and all(isinstance(one, list) and len(one) == 4 for one in found.values())
     return found if is_sound else {}

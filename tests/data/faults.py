@@ -143,7 +143,7 @@ STREET = (
     Fault("size", "train_A/{}/00001.png", tiny_map),
     Fault("size", "train_B/{}/00001.png", tiny),
     Fault("content", "train_A/{}/00001.png", filled(255, channels=1)),
-    Fault("content", "train_A/{}/00002.png", filled(0, channels=3)),
+    Fault("content", "train_A/{}/00002.png", filled(99, channels=3)),
     Fault("content", "train_inst/{}/00002.png", cut_off),
     Fault("size", "train_B/{}/00003.png", no_picture),
     Fault("length", "train_A/{}", shortened),

@@ -155,7 +155,7 @@ def test_palette_indices_count_and_colours_are_refused(tmp_path: Path) -> None:
     config = DataConfig(dataset_mode="street", loadSize=64)
     assert semantic_of(tmp_path / "indexed", indexed, config)[ROAD].min() == 1
     with pytest.raises(UserError, match="A/test/one/0.png: .*data.prepare street"):
-        semantic_of(tmp_path / "coloured", Image.new("RGB", (64, 64)), config)
+        semantic_of(tmp_path / "coloured", Image.new("RGB", (64, 64), (1, 2, 3)), config)
 
 
 def test_frames_of_another_size_are_named(tmp_path: Path) -> None:
