@@ -2,16 +2,18 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
-from data.detectors.landmarks import DEFAULT_FINDER, FINDERS, finder_note, load_landmark_finder
+from data.detectors.landmarks import DEFAULT_FINDER, FINDERS, common_finder, finder_note
 from data.kinds.label_sets import read_label_set
-from data.prepare.face import prepare_face
+from data.prepare.face import noted_finders, prepare_face_task
+from data.prepare.many import Task, find_videos, plan, run_tasks
 from data.prepare.pack_shards import prepare_shards
 from data.prepare.paired import prepare_paired
 from data.prepare.pose import LONGEST_GAP, SMOOTHING, prepare_pose
 from data.prepare.street import cityscapes_drives, folder_drives, write_drives
-from util.errors import OneLineParser, run_program
+from util.errors import OneLineParser, UserError, run_program
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -76,20 +78,39 @@ def _prepare_pose(arguments: argparse.Namespace) -> None:
 
 
 def _prepare_face(arguments: argparse.Namespace) -> None:
-    first_frame, end_frame = arguments.frames
-    prepare_face(
-        arguments.video,
-        arguments.out,
-        phase=arguments.phase,
-        name=arguments.name or arguments.video.stem,
-        find_landmarks=load_landmark_finder(arguments.finder),
-        finder=finder_note(arguments.finder),
-        enlarge=arguments.enlarge,
-        first_frame=first_frame,
-        end_frame=end_frame,
-        frames_per_second=arguments.fps,
-        suffix=f".{arguments.format}",
+    common_finder([finder_note(arguments.finder), *noted_finders(arguments.out)])
+    run_tasks(
+        _tasks(arguments),
+        partial(
+            prepare_face_task,
+            out=arguments.out,
+            finder=arguments.finder,
+            enlarge=arguments.enlarge,
+            frames_per_second=arguments.fps,
+            suffix=f".{arguments.format}",
+        ),
+        out=arguments.out,
+        parts=("img", "keypoints"),
+        jobs=arguments.jobs,
     )
+
+
+def _tasks(arguments: argparse.Namespace) -> list[Task]:
+    """What the flags of ``_add_videos`` ask this process to do."""
+    videos = find_videos(arguments.videos)
+    if arguments.name is not None and len(videos) > 1:
+        raise UserError(f"--name {arguments.name}: expected one video, found {len(videos)}; leave it out")
+    tasks = plan(
+        videos,
+        phase=arguments.phase,
+        name=arguments.name,
+        frames=arguments.frames,
+        test_share=arguments.test_share,
+        whole_videos=arguments.split == "videos",
+    )
+    number, count = arguments.shard
+    mine = videos[number - 1 :: count]
+    return [task for task in tasks if task.video in mine]
 
 
 def _prepare_shards(arguments: argparse.Namespace) -> None:
@@ -113,16 +134,16 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_face(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
     face = kinds.add_parser(
         "face",
-        help="a video of one face: its frames and their 68 landmarks",
-        description="Write the frames of VIDEO to DIR/PHASE_img/NAME and the 68 landmarks of its largest face to "
-        "DIR/PHASE_keypoints/NAME. Frames in which no face is found get landmarks between those of their neighbours in "
+        help="videos of one face each: their frames and 68 landmarks",
+        description="Write the frames of each VIDEO to DIR/PHASE_img/NAME and the 68 landmarks of one face, the one "
+        "that is largest at the start, to DIR/PHASE_keypoints/NAME. What is there already is skipped, so a run that "
+        "was stopped goes on. Frames in which no face is found get landmarks between those of their neighbours in "
         "time; all are smoothed a little in time. Needs: python -m data.fetch detectors",
-        epilog="Example: python -m data.prepare face talk.mp4 --out datasets/talk --frames 0:500, then the same with "
-        "--phase test --frames 500:",
+        epilog="Examples: python -m data.prepare face talk.mp4 --out datasets/talk; python -m data.prepare face videos "
+        "--out datasets/faces --split videos --jobs 8",
     )
     face.set_defaults(prepare=_prepare_face)
-    face.add_argument("video", type=Path, metavar="VIDEO", help="any video file")
-    _add_target(face, name="the video's, without suffix")
+    _add_videos(face)
     face.add_argument(
         "--finder",
         choices=tuple(FINDERS),
@@ -247,6 +268,35 @@ def _add_shards(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
     )
 
 
+def _add_videos(kind: argparse.ArgumentParser) -> None:
+    """Any number of videos, which parts of the dataset they become, and who does the work."""
+    kind.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files, or folders of them")
+    kind.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder")
+    kind.add_argument(
+        "--test_share",
+        type=_share,
+        default=0.2,
+        metavar="SHARE",
+        help="how much is held out in the phase test; 0: nothing (default: %(default)s)",
+    )
+    kind.add_argument(
+        "--split",
+        choices=("ends", "videos"),
+        default="ends",
+        help="what is held out: the end of each video, or the last of the videos (default: %(default)s)",
+    )
+    kind.add_argument("--phase", help="train, test, ...: all goes to this part of the dataset, nothing is split")
+    kind.add_argument("--name", help="the sequence's name, for one video (default: the file's, without suffix)")
+    kind.add_argument("--jobs", type=_count, default=1, metavar="N", help="videos at the same time (default: 1)")
+    kind.add_argument(
+        "--shard",
+        type=_shard,
+        default=(1, 1),
+        metavar="I/N",
+        help="do the videos of process I, from 1, of N; every process gets the same VIDEO list (default: 1/1)",
+    )
+
+
 def _add_target(kind: argparse.ArgumentParser, *, name: str) -> None:
     """Where a sequence goes; ``name`` tells what it is called by default."""
     kind.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder")
@@ -275,6 +325,26 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    value = _not_negative(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to below 1, got {text}")
+    return value
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"expected I/N, such as 1/8 to 8/8, got {text}")
+    return int(number), int(count)
 
 
 def _not_negative(text: str) -> float:

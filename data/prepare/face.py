@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data.detectors.landmarks import LandmarkFinder, common_finder
+from data.detectors.landmarks import LandmarkFinder, common_finder, finder_note, load_landmark_finder
 from data.detectors.smoothing import filled, smoothed
 from data.kinds.face import landmarks_as_text
 from data.layout import VIDEO_METADATA
 from data.prepare.folders import new_folders
+from data.prepare.many import Task
 from data.transforms import enlarged
 from util.errors import UserError
 from util.files import write_json, write_text
@@ -33,6 +34,7 @@ def prepare_face(
     end_frame: int | None = None,
     frames_per_second: float | None = None,
     suffix: str = ".png",
+    source: str | None = None,
 ) -> None:
     """Write the frames of ``video`` and their landmarks as the sequence ``name`` of the face dataset ``out``.
 
@@ -50,6 +52,7 @@ def prepare_face(
         end_frame: the first frame not to take any more; None: all.
         frames_per_second: noted beside the pictures; None: the video's own rate.
         suffix: ``.png`` or ``.jpg``.
+        source: what the sequence is made of, noted beside the pictures.
 
     Raises:
         UserError: no such video, no frame in the range, no face in any frame, the sequence exists already, or
@@ -73,10 +76,30 @@ def prepare_face(
                 f"{video}: expected a face, found none in {len(found)} frames; try --enlarge 2, or another video"
             )
         write_landmarks(keypoints, smoothed(filled(found)))
-        write_metadata(images, frames_per_second=rate, picture=picture, finder=finder)
+        write_metadata(images, frames_per_second=rate, picture=picture, finder=finder, source=source)
     print(
         f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
         f"{len(found) - num_found} filled from their neighbours in time"
+    )
+
+
+def prepare_face_task(
+    task: Task, *, out: Path, finder: str, enlarge: float, frames_per_second: float | None, suffix: str
+) -> None:
+    """``prepare_face`` for a part of a video, with a finder of its own; see there."""
+    prepare_face(
+        task.video,
+        out,
+        phase=task.phase,
+        name=task.name,
+        find_landmarks=load_landmark_finder(finder),
+        finder=finder_note(finder),
+        enlarge=enlarge,
+        first_frame=task.first_frame,
+        end_frame=task.end_frame,
+        frames_per_second=frames_per_second,
+        suffix=suffix,
+        source=task.source,
     )
 
 
@@ -100,11 +123,19 @@ def write_landmarks(folder: Path, points: np.ndarray) -> None:
         write_text(folder / f"{number:05d}.txt", landmarks_as_text(frame))
 
 
-def write_metadata(folder: Path, *, frames_per_second: float, picture: np.ndarray, finder: str | None = None) -> None:
+def write_metadata(
+    folder: Path,
+    *,
+    frames_per_second: float,
+    picture: np.ndarray,
+    finder: str | None = None,
+    source: str | None = None,
+) -> None:
     """Note beside the pictures what they do not tell themselves; ``picture`` is one of them."""
     height, width = picture.shape[:2]
     metadata = {"frames_per_second": frames_per_second, "height": height, "width": width}
-    write_json(folder / VIDEO_METADATA, metadata | ({"finder": finder} if finder else {}))
+    notes = {key: value for key, value in (("finder", finder), ("source", source)) if value is not None}
+    write_json(folder / VIDEO_METADATA, metadata | notes)
 
 
 def noted_finders(root: Path) -> set[str]:
