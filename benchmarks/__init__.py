@@ -14,7 +14,7 @@ SUBCOMMANDS = {
     "metrics": "metrics.evaluate",
     "macs": "macs",
     "training": "training",
-    "data": "data",
+    "data": "data_loading",
     "speed": "speed",
     "stream": "stream",
     "motion": "motion",

@@ -13,9 +13,9 @@ import torch
 from benchmarks import macs
 from benchmarks.evaluation import SequenceResult, evaluate, summarise, write_references
 from benchmarks.exact_motion import write_exact_flows
-from benchmarks.metrics.build import METRICS, Sources, add_weight_flags, make_metric
 from benchmarks.metrics.manifest import Result
 from benchmarks.metrics.measure import FrechetMetric, Metric, Rules
+from benchmarks.metrics.registry import METRICS, Sources, add_weight_flags, make_metric
 from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos, pair_videos
 from benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
 from data.sequences import VideoSequence

@@ -1,1 +1,1 @@
-"""Numbers that say how good frames are, and what exactly was measured; ``build.py`` knows them all by name."""
+"""Numbers that say how good frames are, and what exactly was measured; ``registry.py`` knows them all by name."""

@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.metrics.build import METRICS, Sources, add_weight_flags, make_metric
 from benchmarks.metrics.manifest import Result, table_warnings
 from benchmarks.metrics.measure import Metric, Rules
+from benchmarks.metrics.registry import METRICS, Sources, add_weight_flags, make_metric
 from benchmarks.metrics.results_file import as_text, read_results, write_results
 from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, Video, find_videos, pair_videos
 from data.build import build_sequences

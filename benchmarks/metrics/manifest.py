@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, Literal
 
 
@@ -77,11 +75,6 @@ def differences(a: Manifest, b: Manifest) -> list[str]:
     return [one.name for one in fields(Manifest) if getattr(a, one.name) != getattr(b, one.name)]
 
 
-def comparable(a: Manifest, b: Manifest) -> bool:
-    """Whether two figures may stand beside each other: they were made by the same choices on the same frames."""
-    return not differences(a, b)
-
-
 def table_warnings(rows: dict[str, Sequence[Result]]) -> list[str]:
     """A line for every figure that was made otherwise than the first of its metric in the table.
 
@@ -100,12 +93,3 @@ def table_warnings(rows: dict[str, Sequence[Result]]) -> list[str]:
                     f"them: other {', '.join(different)}"
                 )
     return warnings
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -20,7 +20,6 @@ from util.media.pictures import labels_to_rgb
 
 # formats that change no pixel
 MAP_SUFFIXES = (".png", ".bmp")
-INSTANCE_PLANES = 2  # low and high byte of an instance id
 
 
 def street_files(

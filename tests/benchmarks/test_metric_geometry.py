@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.metrics.flow_error import end_point_error, make_end_point_error, read_flow
-from benchmarks.metrics.landmarks import make_landmark_error, normalised_mean_error
+from benchmarks.metrics.landmark_error import make_landmark_error, normalised_mean_error
 from benchmarks.metrics.measure import Rules
 from benchmarks.metrics.pose_error import (
     draw_pose,

@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmarks.metrics.fid import make_frechet_lite0
 from benchmarks.metrics.flow_error import make_end_point_error
 from benchmarks.metrics.fvd import fvd_on
-from benchmarks.metrics.landmarks import make_landmark_error
+from benchmarks.metrics.landmark_error import make_landmark_error
 from benchmarks.metrics.lpips import Lpips, load_lpips
 from benchmarks.metrics.measure import MeanOverFrames, Metric, Rules, over_frames
 from benchmarks.metrics.pose_error import make_keypoint_error, make_pose_drawing_error

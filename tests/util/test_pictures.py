@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from util.media.pictures import flow_to_rgb, labels_to_rgb, palette, semantic_to_rgb, to_uint8
+from util.media.pictures import labels_to_rgb, palette, semantic_to_rgb, to_uint8
 
 
 def test_every_uint8_value_survives_the_way_there_and_back() -> None:
@@ -95,26 +95,3 @@ def test_open_pose_lies_over_dimmed_dense_pose() -> None:
     pose[:3] = 1.0
     pose[4, 0, 1] = 1.0
     assert semantic_to_rgb(pose).tolist() == [[[127, 127, 127], [0, 255, 0]]]
-
-
-def test_no_motion_is_white() -> None:
-    assert flow_to_rgb(torch.zeros(2, 3, 4)).min() == 255
-
-
-def test_direction_is_the_hue_and_length_the_saturation() -> None:
-    flow = torch.tensor([[5.0, -5.0, 2.5]]).unsqueeze(0).repeat(2, 1, 1)
-    flow[1] = 0
-    right, left, half = flow_to_rgb(flow)[0].tolist()
-    assert right == [255, 0, 0] and left == [0, 255, 255] and half == [255, 128, 128]
-
-
-def test_one_scale_makes_two_flows_comparable() -> None:
-    flow = torch.ones(2, 2, 2)
-    beside_faster = torch.cat((flow, 4 * flow), dim=-1)
-    assert np.array_equal(flow_to_rgb(flow, largest=4), flow_to_rgb(beside_faster, largest=4)[:, :2])
-    assert flow_to_rgb(flow).tolist() != flow_to_rgb(flow, largest=4).tolist()
-
-
-def test_a_flow_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(3, 2, 2\)"):
-        flow_to_rgb(torch.zeros(3, 2, 2))

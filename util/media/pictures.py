@@ -1,4 +1,4 @@
-"""Pictures for people: frames, semantic maps and flows as RGB, and picture files written whole.
+"""Pictures for people: frames and semantic maps as RGB, and picture files written whole.
 
 Most functions turn one float tensor into one picture, uint8 [H, W, 3] in RGB, ready for a PNG or a video.
 """
@@ -88,33 +88,6 @@ def semantic_to_rgb(semantic: Tensor) -> np.ndarray:
     if channels == 6:
         return _drawing_over_drawing(to_uint8(semantic[:3]), to_uint8(semantic[3:]))
     return _face_to_rgb(semantic.numpy())
-
-
-def flow_to_rgb(flow: Tensor, *, largest: float | None = None) -> np.ndarray:
-    """Show a flow on a colour wheel: the hue is the direction, the saturation the length, white stands still.
-
-    Red points right, and the hue turns with the angle clockwise on the screen (y runs downward).
-
-    Args:
-        flow: displacements [2, H, W] in pixels, x then y.
-        largest: the length in pixels that gets full saturation; longer ones look the same.
-            None: the longest of this flow, so that colours of two flows cannot be compared.
-
-    Returns:
-        The picture, uint8 [H, W, 3].
-
-    Raises:
-        ValueError: the shape is another one, or ``largest`` is not above zero.
-    """
-    if flow.ndim != 3 or flow.shape[0] != 2:
-        raise ValueError(f"expected a flow of shape (2, height, width), got {tuple(flow.shape)}")
-    if largest is not None and largest <= 0:
-        raise ValueError(f"expected a largest length above 0 pixels, got {largest}")
-    x, y = flow.detach().double().cpu().numpy()
-    length = np.hypot(x, y)
-    scale = largest if largest is not None else max(float(length.max()), 1e-6)
-    hue = np.arctan2(y, x) / (2 * np.pi) % 1
-    return _hsv_to_rgb(hue, np.clip(length / scale, 0, 1), np.ones_like(hue))
 
 
 def _hsv_to_rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:

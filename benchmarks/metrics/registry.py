@@ -10,7 +10,7 @@ import torch
 from benchmarks.metrics.fid import make_fid, make_frechet_lite0
 from benchmarks.metrics.flow_error import make_end_point_error
 from benchmarks.metrics.fvd import make_fvd
-from benchmarks.metrics.landmarks import make_landmark_error
+from benchmarks.metrics.landmark_error import make_landmark_error
 from benchmarks.metrics.lpips import BACKBONES, make_lpips
 from benchmarks.metrics.measure import MeanOverFrames, Metric, over_frames
 from benchmarks.metrics.pose_error import make_keypoint_error, make_pose_drawing_error

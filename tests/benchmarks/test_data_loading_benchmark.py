@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import data
-from benchmarks.data import CONFIGS, as_text, file_system, measure_rates, measure_starts
+from benchmarks import data_loading
+from benchmarks.data_loading import CONFIGS, as_text, file_system, measure_rates, measure_starts
 
 
 @pytest.mark.slow
 def test_every_kind_is_measured_from_pictures_video_and_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "SEQUENCE_FRAMES", 4)
+    monkeypatch.setattr(data_loading, "SEQUENCE_FRAMES", 4)
     rates = list(measure_rates(tmp_path, clip_frames=3, seconds=0.001))
     sources = ("pictures", "video", "shards")
     assert [(one.kind, one.source) for one in rates] == [(kind, source) for kind in CONFIGS for source in sources]
