@@ -1,4 +1,4 @@
-"""Train: clip -> stage -> step -> log -> save. The only training loop; ``--stage`` says what is trained."""
+"""Train: clips -> step -> log -> save. The only training loop; ``--stage`` says what is trained."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from util.report.training_log import TrainingLog
 
 
 def set_learning_rate(training: Training) -> float:
-    """Every optimizer follows the schedule, and the guard after a collapse; returns the factor."""
+    """Set every optimizer's rate by the schedule, and by the guard after a failure; returns the factor."""
     factor = training.schedule.learning_rate_factor(training.step, time_used=training.time_used)
     factor *= training.guard.lr_scale
     for optimizer in training.optimizers.values():
@@ -64,16 +64,16 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         validates = validation.is_possible and (is_last or is_due(run.validation_freq * steps_per_epoch, training.step))
         if is_last or validates or (keeps and training.average is not None):
             recalibrate(training)
-        told = {"learning_rate": factor * training.config.schedule.lr}
+        scalars = {"learning_rate": factor * training.config.schedule.lr}
         if validates:
-            told[METRIC] = validation.score(training)
+            scalars[METRIC] = validation.score(training)
         if saves or keeps or validates or is_due(run.print_freq, training.step):
-            log.report(training.step, **told)
+            log.report(training.step, **scalars)
         if is_last or is_due(run.display_freq, training.step):
             log.picture(training.step, chunk_picture(chunk, rollout, encoder=training.dataset.encoder))
-        if validates and training.is_best(METRIC, told[METRIC]):
+        if validates and training.is_best(METRIC, scalars[METRIC]):
             training.save("best")
-            log.say(f"best so far: {METRIC} {told[METRIC]:.2f} dB on '{run.val_phase}' at step {training.step}")
+            log.say(f"best so far: {METRIC} {scalars[METRIC]:.2f} dB on '{run.val_phase}' at step {training.step}")
         if keeps:
             training.save(f"epoch_{training.step // steps_per_epoch}")
         if saves:
@@ -81,7 +81,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
 
 
 def run(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) -> Training:
-    """Do a whole run, or what is left of it.
+    """Train a run to its end, from its start or from its last save.
 
     Returns:
         The run at its end.
@@ -100,8 +100,8 @@ def run(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) 
             try:
                 train(training, log, validation)
                 has_ended = True
-            except NonFiniteError as collapse:
-                lines = [training.roll_back(collapse)]
+            except NonFiniteError as error:
+                lines = [training.roll_back(error)]
     why = f", stopped by --max_minutes {config.schedule.max_minutes:g}" if is_late(training) else ""
     log.say(f"checkpoint: {training.folder / 'latest'} (step {training.step} of {num_steps}{why})")
     return training

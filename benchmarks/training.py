@@ -197,7 +197,7 @@ def make_plain(stage: Stage, teacher: VideoGenerator | None) -> None:
     stage.adversarial, stage.features = judge_separately, SeparateFeatures
     if isinstance(stage, Vid2Vid) and stage.distillation is not None and teacher is not None:
         stage.distillation.teacher.generator = teacher
-        stage.distillation.spatial.draw = draw_with_graph(stage.distillation.teacher)
+        stage.distillation.spatial.teacher_frames = draw_with_graph(stage.distillation.teacher)
 
 
 def trained_teacher(config: TrainConfig, device: torch.device) -> VideoGenerator | None:

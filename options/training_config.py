@@ -20,13 +20,13 @@ Amp = Literal["off", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the rows of the loss table (paper defaults) and the frozen networks behind them."""
+    """Weights of the loss terms (paper defaults) and the frozen networks behind them."""
 
     lambda_feat: float = option(10.0, "weight of feature matching")
-    lambda_F: float = option(10.0, "weight of the flow rows F_Flow and F_Warp")
-    lambda_T: float = option(10.0, "weight of the temporal warp row G_Warp")
+    lambda_F: float = option(10.0, "weight of the flow terms F_Flow and F_Warp")
+    lambda_T: float = option(10.0, "weight of the temporal warp term G_Warp")
     lambda_perceptual: float | None = option(
-        None, "weight of the perceptual row; default 10 with VGG19, 2 with EfficientNet"
+        None, "weight of the perceptual term; default 10 with VGG19, 2 with EfficientNet"
     )
     lambda_W: float | None = option(
         None, "weight of W: show the warp where the flow is sure; default 1 with --no_first_img"
@@ -35,15 +35,15 @@ class LossConfig:
     lambda_kd: float = option(1.0, "weight of spatial distillation: L1 and perceptual distance to the teacher")
     lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")
     lambda_kd_global: float = option(15.0, "weight of the global temporal distillation")
-    lambda_face: float = option(2.0, "weight of the face discriminator's rows (--add_face_disc)")
+    lambda_face: float = option(2.0, "weight of the face discriminator's terms (--add_face_disc)")
     kd_mask: bool = option(False, "distil frames only where the reference flow is confident; the paper: everywhere")
     raw_rows: RawRows = option(
-        "all", "rows of the raw image beside the final one's: all (vid2vid), or the pixel row alone: a third faster"
+        "all", "terms of the raw image beside the final one's: all (vid2vid), or the pixel term alone: a third faster"
     )
-    perceptual: Perceptual = option("auto", "features of the perceptual rows; auto: VGG19 if its weights are at hand")
+    perceptual: Perceptual = option("auto", "features of the perceptual terms; auto: VGG19 if its weights are at hand")
     vgg_weights: str | None = option(None, "VGG19 weights, a .pth as torchvision publishes it")
     vgg_input: VggInput = option("imagenet", "what VGG19 sees: normalised colours, or [-1, 1] as once published")
-    i3d_weights: str | None = option(None, "I3D weights (rgb_imagenet.pt) for the global temporal row of --stage tkd")
+    i3d_weights: str | None = option(None, "I3D weights (rgb_imagenet.pt) for the global temporal term of --stage tkd")
     flow: Flow = option("dis", "reference flow; dis is OpenCV's dense inverse search and needs no weights")
     flow_weights: str | None = option(
         None, "weights of the reference flow: FlowNet2_checkpoint.pth.tar (flownet2), torchvision's .pth (raft)"
@@ -82,7 +82,7 @@ class ScheduleConfig:
     niter_decay: int = option(10, "epochs in which it falls to zero")
     niter_fix_global: int = option(0, "epochs in which the finest of --n_scales_spatial is trained alone")
     niter_step: int = option(5, "epochs after which clips, frames a step and back-propagated frames double")
-    steps_per_epoch: int = option(0, "clips drawn in an epoch / batchSize; 0: every sequence once")
+    steps_per_epoch: int = option(0, "clips of an epoch / batchSize; 0: every sequence once")
     n_frames_total: int = option(30, "generated frames of a training clip at the start", aliases=("--n_frames_start",))
     max_clip_frames: int = option(128, "where the doubling of clips ends")
     frames_per_step: int = option(1, "generated frames between two weight updates at the start")
@@ -90,7 +90,7 @@ class ScheduleConfig:
     frames_backpropagate: int = option(1, "generated frames a gradient crosses at the start")
     max_frames_backpropagate: int = option(1, "where the doubling of back-propagated frames ends")
     max_t_step: int = option(1, "largest random distance in time between a clip's frames")
-    no_first_img: bool = option(False, "learn to draw the first frames too, from nothing")
+    no_first_img: bool = option(False, "learn to generate the first frames too, from nothing")
     begin_as_copy: bool = option(False, "start from a generator that repeats the previous frame; for short trainings")
     no_flip: bool = option(False, "never mirror a clip")
     affine: float = option(0.0, "strength of one random affine map per clip; 1 is about 8 degrees and 8 percent")
@@ -108,7 +108,7 @@ class ScheduleConfig:
     )
     max_minutes: float = option(0.0, "stop, saved, after so many minutes of training in all; 0: never")
     recalibrate: int = option(
-        0, "clips on whose rollouts the norm layers' running statistics are measured anew when training ends"
+        0, "clips on whose rollouts the norm layers' running statistics are measured again when training ends"
     )
 
     def __post_init__(self) -> None:
@@ -145,16 +145,16 @@ class RunConfig:
     channels_last: bool = option(False, "memory layout of the networks; faster on CPUs")
     compile: bool = option(False, "compile the generator (torch.compile); slow to start, then faster")
     sync_bn: bool = option(False, "batch norm over the batches of all processes (torchrun with CUDA)")
-    guard_lr_factor: float = option(1.0, "after a collapse the learning rate is multiplied by this")
-    guard_max_failures: int = option(3, "collapses without a save between that a run survives")
+    guard_lr_factor: float = option(1.0, "after a divergence the learning rate is multiplied by this")
+    guard_max_failures: int = option(3, "divergences without a save between that a run survives")
     validation_freq: int = option(0, "epochs between two validations, by which 'best' is chosen; 0: never")
     val_phase: str = option("val", "part of the dataset to validate on: <val_phase>_img and so on")
     validation_frames: int = option(0, "frames of every sequence that are validated on; 0: all")
     plan: bool = option(False, "estimate the memory that a training would need, and do nothing else")
     plan_memory_gb: float = option(0.0, "with --plan: say what to reduce to fit into so many GB; 0: the device's own")
     nThreads: int = option(1, "processes that load data")
-    print_freq: int = option(100, "steps between two rows of the loss log")
-    display_freq: int = option(500, "steps between two pictures; 0 draws none")
+    print_freq: int = option(100, "steps between two lines of the loss log")
+    display_freq: int = option(500, "steps between two pictures; 0: none")
     save_latest_freq: int = option(500, "steps between two saves of 'latest'")
     save_epoch_freq: int = option(0, "epochs between two saves that are kept; 0 keeps 'latest' alone")
     debug: bool = option(False, "show the traceback of user errors")

@@ -45,7 +45,7 @@ def clips_per_step(config: ScheduleConfig, processes: DistributedContext) -> int
 
 
 def build_schedule(config: ScheduleConfig, *, num_sequences: int, clips_per_step: int) -> Schedule:
-    """The curriculum of a config; an epoch draws every sequence once unless ``--steps_per_epoch`` says otherwise."""
+    """The curriculum of a config; an epoch takes every sequence once unless ``--steps_per_epoch`` says otherwise."""
     return Schedule(
         steps_per_epoch=config.steps_per_epoch or max(1, num_sequences // clips_per_step),
         num_constant=config.niter,

@@ -14,7 +14,7 @@ from models.training.run import Training
 from options.config import TrainConfig
 from util.errors import UserError
 
-# what a resumed run may be told anew; everything else must be as it was
+# what a resumed run may change; everything else must be as it was
 MAY_CHANGE = {
     "run": ("resume", "device", "nThreads", "print_freq", "display_freq", "save_latest_freq", "save_epoch_freq",
             "debug", "dataroot", "checkpoints_dir", "teacher", "init", "compile", "guard_lr_factor",
@@ -97,7 +97,7 @@ def check_clip_lengths(training: Training) -> None:
 
 
 def check_foreground(training: Training) -> None:
-    """Fail now, not at the first step, when ``--fg`` has nothing to draw.
+    """Fail now, not at the first step, when ``--fg`` has nothing to generate.
 
     Raises:
         UserError: saying how to name the foreground.
@@ -111,7 +111,7 @@ def check_foreground(training: Training) -> None:
 
 
 def check_sizes(training: Training) -> None:
-    """Fail now, not at the first step, when the generator cannot draw frames of the dataset's size.
+    """Fail now, not at the first step, when the generator cannot generate frames of the dataset's size.
 
     Raises:
         UserError: naming the size.

@@ -28,23 +28,23 @@ def gradient_norm(parameters: Iterable[Tensor], *, limit: float) -> Tensor:
     return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))
 
 
-def check_finite(rows: dict[str, Tensor], norms: dict[str, Tensor], *, processes: DistributedContext) -> None:
-    """Stop unless every loss row and gradient norm is finite, in all processes.
+def check_finite(losses: dict[str, Tensor], norms: dict[str, Tensor], *, processes: DistributedContext) -> None:
+    """Stop unless every loss and gradient norm is finite, in all processes.
 
     Args:
-        rows: scalars by name.
+        losses: scalars by name.
         norms: gradient norms by network.
         processes: all of them stop when one has to.
 
     Raises:
         NonFiniteError: naming what is not finite.
     """
-    told = rows | {f"gradient of {name}": norm for name, norm in norms.items()}
-    # one number crosses from the device, not one a row
-    finite = torch.isfinite(torch.stack([value.detach().float() for value in told.values()]))
+    values = losses | {f"gradient of {name}": norm for name, norm in norms.items()}
+    # one number crosses from the device, not one a loss
+    finite = torch.isfinite(torch.stack([value.detach().float() for value in values.values()]))
     if processes.all(bool(finite.all())):
         return
-    broken = [name for name, holds in zip(told, finite.tolist(), strict=True) if not holds]
+    broken = [name for name, holds in zip(values, finite.tolist(), strict=True) if not holds]
     raise NonFiniteError(", ".join(broken) if broken else "a loss of another process")
 
 
@@ -60,13 +60,13 @@ def check_scale(scaler: torch.amp.GradScaler) -> None:
 
 @dataclass
 class Guard:
-    """How often a run has collapsed, and what it does about it.
+    """How often a run has diverged, and what it does about it.
 
     Attributes:
-        max_failures: collapses in a row, without a save between, that end the run (``--guard_max_failures``).
+        max_failures: failures without a save between that end the run (``--guard_max_failures``).
         lr_factor: what the learning rate is multiplied by at each (``--guard_lr_factor``).
-        failures: collapses since the last save.
-        rollbacks: collapses in all; each makes the run go on with other clips, since the same would end the same.
+        failures: since the last save.
+        rollbacks: failures in all; each makes the run go on with other clips, since the same would end the same.
         lr_scale: what the learning rate is multiplied by now.
     """
 
@@ -84,8 +84,8 @@ class Guard:
         """Take up what a save kept; one of an older version keeps nothing."""
         self.rollbacks, self.lr_scale = int(state.get("rollbacks", 0)), float(state.get("lr_scale", 1.0))
 
-    def count(self, collapse: NonFiniteError, *, step: int, where: object) -> None:
-        """Note a collapse.
+    def count(self, error: NonFiniteError, *, step: int, where: object) -> None:
+        """Count a failure.
 
         Raises:
             UserError: when it is one too many.
@@ -95,7 +95,7 @@ class Guard:
         self.lr_scale *= self.lr_factor
         if self.failures > self.max_failures:
             raise UserError(
-                f"{where}: not finite after step {step}: {collapse}; the run collapsed {self.failures} times without a "
+                f"{where}: not finite after step {step}: {error}; the run collapsed {self.failures} times without a "
                 "save between and the last save is whole: resume from it with a lower --guard_lr_factor, --clip_grad "
                 "or without --amp fp16"
             )

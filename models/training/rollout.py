@@ -1,4 +1,4 @@
-"""The autoregressive rollout: a generator draws each frame from its own earlier frames."""
+"""The autoregressive rollout: a generator makes each frame from its own earlier frames."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def unroll(
     """Generate the frames of ``clip`` that follow the given ones, each from its predecessors.
 
     Args:
-        generator: draws one frame from ``num_frames`` semantic frames and ``num_frames - 1`` earlier frames.
+        generator: makes one frame from ``num_frames`` semantic frames and ``num_frames - 1`` earlier frames.
         clip: T frames at any times; the first K are given.
         given: those frames, [B, K, 3, H, W] in [-1, 1], K at least ``num_frames - 1``.
         num_frames: ``--n_frames_G``.
@@ -74,7 +74,7 @@ def unroll(
     num_given = given.shape[1]
     if num_given < num_frames - 1:
         raise ValueError(f"expected at least {num_frames - 1} given frames, got {num_given}")
-    drawn: list[Tensor] = []
+    generated: list[Tensor] = []
     past = list((given if conditioning is None else conditioning).unbind(dim=1))
     outputs: list[GeneratorOutput] = []
     for position in range(num_given, clip.semantic.shape[1]):
@@ -89,14 +89,14 @@ def unroll(
         )
         # the features are for finer scales; kept, those of a long clip would fill the memory
         outputs.append(output._replace(features=None))
-        drawn.append(output.final)
+        generated.append(output.final)
         past.append(output.final)
     flows = [output.flow for output in outputs if output.flow is not None]
     weights = [output.weight for output in outputs if output.weight is not None]
     has_flow = bool(flows) and len(flows) == len(outputs)
     return Rollout(
-        image=torch.cat([given, torch.stack(drawn, dim=1)], dim=1) if drawn else given,
-        raw=torch.stack([output.raw for output in outputs], dim=1) if drawn else given[:, :0],
+        image=torch.cat([given, torch.stack(generated, dim=1)], dim=1) if generated else given,
+        raw=torch.stack([output.raw for output in outputs], dim=1) if generated else given[:, :0],
         flow=torch.stack(flows, dim=1) if has_flow else None,
         weight=torch.stack(weights, dim=1) if has_flow else None,
         index=clip.index,

@@ -25,10 +25,10 @@ from options.config import TrainConfig
 from util.distributed import DistributedContext
 from util.errors import UserError
 
-# draws are counted anew from a multiple of this after a collapse, so that the run goes on with other clips
+# clips are numbered from a multiple of this after a failure, so that the run goes on with other clips
 DRAWS_PER_ROLLBACK = 2**32
 AVERAGE_CLIPS = 8  # clips that the running statistics of the moving average are measured on without --recalibrate
-FIRST_EXTRA_DRAW = 2**50  # draws that no training reaches: clips for other ends than a step
+FIRST_EXTRA_DRAW = 2**50  # numbers of clips that no training reaches, for other ends than a step
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Training:
 
     @property
     def num_given(self) -> int:
-        """Frames of a clip that are given, not drawn."""
+        """Frames of a clip that are given, not generated."""
         return 0 if self.config.run.stage == "first_frame" else self.config.generator.n_frames_G - 1
 
     def clip_frames(self, step: int) -> int:
@@ -79,7 +79,7 @@ class Training:
         return [self.ready(next_clip(loader)) for _ in self.batches]
 
     def prepare(self, clip: Clip, batch: int) -> ChunkedClip:
-        """Set out on a clip of this step; what is random in it follows from the seed, the step and ``batch`` alone."""
+        """Prepare a clip of this step; what is random in it follows from the seed, the step and ``batch`` alone."""
         random = torch.Generator().manual_seed(self.config.run.seed * 1_000_003 + self.step)
         return self.stage.prepare(clip, random, first_item=batch * self.config.schedule.batchSize)
 
@@ -121,7 +121,7 @@ class Training:
             losses: the losses behind the gradients, by name.
 
         Raises:
-            Collapse: when a loss or a gradient is not finite; no weight was touched.
+            NonFiniteError: when a loss or a gradient is not finite; no weight was touched.
         """
         norms: dict[str, Tensor] = {}
         for name, optimizer in self.optimizers.items():
@@ -199,8 +199,8 @@ class Training:
         # what an older save does not know yet, this run does
         self.step, self.metadata, self.seconds = saved.step, self.metadata | saved.metadata, state["seconds"]
 
-    def roll_back(self, collapse: NonFiniteError) -> str:
-        """Go back to the last save after a collapse, and on from there with other clips.
+    def roll_back(self, error: NonFiniteError) -> str:
+        """Go back to the last save after a failure, and on from there with other clips.
 
         Returns:
             What happened, for the log.
@@ -208,14 +208,14 @@ class Training:
         Raises:
             UserError: when the run collapsed too often.
         """
-        collapsed_at, guard = self.step, self.guard
-        guard.count(collapse, step=collapsed_at, where=self.folder)
+        failed_at, guard = self.step, self.guard
+        guard.count(error, step=failed_at, where=self.folder)
         after, seconds = guard.state(), self.seconds
         self.restore(checkpoints.load(self.folder / "latest", flag="--resume"))
         guard.restore(after)
         self.seconds = seconds
         return (
-            f"collapse after step {collapsed_at}, not finite: {collapse}; no weight was touched. Back to the save of "
+            f"collapse after step {failed_at}, not finite: {error}; no weight was touched. Back to the save of "
             f"step {self.step}, on with other clips and {guard.lr_scale:g} of the learning rate "
             f"(failure {guard.failures} of at most {guard.max_failures})"
         )
@@ -288,7 +288,7 @@ def clip_loader(training: Training) -> DataLoader[PackedClip]:
 
 
 def next_clip(clips: Iterator[PackedClip]) -> PackedClip:
-    """The next clip; a mistake of the user that a loading process met is told in its own words.
+    """The next clip; an error of the user that a loading process met comes without its traceback.
 
     Raises:
         UserError: when a file is broken.

@@ -8,7 +8,7 @@ class Schedule:
     """The published curriculum (vid2vid): every ``epochs_per_growth`` epochs clips and gradients double.
 
     Attributes:
-        steps_per_epoch: clips drawn in an epoch, divided by the batch.
+        steps_per_epoch: clips of an epoch, divided by the batch.
         num_constant, num_decay: epochs at the full learning rate, and those in which it falls linearly to 0.
         epochs_per_growth: epochs between two doublings.
         clip_frames, max_clip_frames: generated frames of a clip at first, and where doubling ends.

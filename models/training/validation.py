@@ -27,15 +27,15 @@ KEYFRAME_SHARE = 0.3  # as test.py has it
 
 
 def _key_frames(training: Training, sequence: VideoSequence, num_given: int) -> list[int]:
-    """All frames; those of motion compensation for the part-time student, which is not made to draw them all."""
+    """All frames; those of motion compensation for the part-time student, which does not generate them all."""
     if training.config.run.stage != "tkd":
         return list(range(sequence.num_frames))
     thumbnails = torch.stack([thumbnail(sequence.semantic(number)) for number in range(sequence.num_frames)])
     return choose_keyframes(thumbnails, method="dp", share=KEYFRAME_SHARE, num_given=num_given)
 
 
-def _drawn(training: Training, sequence: VideoSequence) -> Iterator[tuple[int, Tensor]]:
-    """(number, frame [3, H, W]) of every frame that is not given, as ``test.py`` draws them."""
+def _generated(training: Training, sequence: VideoSequence) -> Iterator[tuple[int, Tensor]]:
+    """(number, frame [3, H, W]) of every frame that is not given, as ``test.py`` generates them."""
     generator, device = training.best_generator, training.device
     if isinstance(generator, GlobalGenerator):
         for number in range(sequence.num_frames):
@@ -88,12 +88,12 @@ class Validation:
         self.lines = [f"validation: {len(found)} sequences of '{run.val_phase}', every {run.validation_freq} epochs"]
 
     def score(self, training: Training) -> float:
-        """Mean PSNR in dB of all drawn frames, each sequence drawn from its own first frames."""
+        """Mean PSNR in dB of all generated frames, each sequence continued from its own first frames."""
         training.processes.average_buffers([training.best_generator])
         values: list[float] = []
         try:
             for sequence in self._sequences:
-                for number, frame in _drawn(training, sequence):
+                for number, frame in _generated(training, sequence):
                     real = sequence.image(number)
                     assert real is not None
                     values.append(psnr(frame.float().cpu(), real))

@@ -140,15 +140,15 @@ def test_final_images_alone_no_features_and_sparse_windows_teach_the_same_too(se
     assert_both_ways_teach_the_same(lambda: make_stage(**settings))
 
 
-def test_every_row_has_its_own_gradient() -> None:
+def test_every_term_has_its_own_gradient() -> None:
     """Rows that are weighted, scaled or left out by whoever minimises them stay what they are."""
     stage = make_stage()
     chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
-    rows = stage.losses(chunk, rollout).generator.terms
+    terms = stage.losses(chunk, rollout).generator.terms
     weight = stage.generator.get_parameter("model_final_img.1.weight")
-    names = [name for name in rows if "GAN" in name]
-    alone = [torch.autograd.grad(rows[name][0], weight, retain_graph=True)[0] for name in names]
-    [together] = torch.autograd.grad(3 * torch.stack([rows[name][0] for name in names]).sum(), weight)
+    names = [name for name in terms if "GAN" in name]
+    alone = [torch.autograd.grad(terms[name][0], weight, retain_graph=True)[0] for name in names]
+    [together] = torch.autograd.grad(3 * torch.stack([terms[name][0] for name in names]).sum(), weight)
     assert len(names) == 8
     torch.testing.assert_close(3 * torch.stack(alone).sum(dim=0), together)
 
@@ -166,7 +166,7 @@ class Recording(nn.Module):
         return [[x * self.weight, (x * self.weight).mean((1, 2, 3))]]
 
 
-def test_a_discriminator_sees_each_drawn_image_once_and_the_real_one_once() -> None:
+def test_a_discriminator_sees_each_generated_image_once_and_the_real_one_once() -> None:
     stage = make_stage()
     stage.discriminators = nn.ModuleDict({name: Recording() for name in stage.discriminators})
     chunk, rollout = chunks(stage, make_double_clip(9), 7)[0]
@@ -183,9 +183,9 @@ def test_a_loss_scale_is_in_what_passes_through_the_discriminators() -> None:
         nn.ModuleDict({"image": discriminator}), [DiscriminatorInput("image", shown, torch.rand(1, 1, 2, 2))]
     )
     output.fake[0][-1].register_hook(lambda gradient: arrived.append(gradient.clone()))
-    rows = LossTable()
-    rows.add("G_GAN", output.fake[0][-1].sum())
-    (bridge_gradients(rows, copies=(shown,), originals=(drawn,)).total() * 1024).backward()
+    terms = LossTable()
+    terms.add("G_GAN", output.fake[0][-1].sum())
+    (bridge_gradients(terms, copies=(shown,), originals=(drawn,)).total() * 1024).backward()
     assert [one.item() for one in arrived] == [1024]
     assert drawn.grad is not None and torch.all(drawn.grad == 1024 / 4)
     assert shown.grad is None and discriminator.weight.grad is None

@@ -31,9 +31,9 @@ def test_gradients_above_the_limit_are_scaled_down_to_it_and_others_stay_bit_by_
 
 
 def test_what_is_not_finite_is_named() -> None:
-    rows = {"G_GAN": torch.tensor(1.0), "G_VGG": torch.tensor(float("inf"))}
+    losses = {"G_GAN": torch.tensor(1.0), "G_VGG": torch.tensor(float("inf"))}
     with pytest.raises(NonFiniteError, match="^G_VGG, gradient of discriminators$"):
-        check_finite(rows, {"discriminators": torch.tensor(float("nan"))}, processes=SINGLE_PROCESS)
+        check_finite(losses, {"discriminators": torch.tensor(float("nan"))}, processes=SINGLE_PROCESS)
     check_finite({"G_GAN": torch.tensor(1.0)}, {"discriminators": torch.tensor(2.0)}, processes=SINGLE_PROCESS)
 
 

@@ -81,7 +81,7 @@ def make_discriminator(name: str, tag: str) -> nn.ModuleDict:
     return nn.ModuleDict({name: discriminator.train()})
 
 
-def test_image_and_motion_rows_are_the_published_ones(
+def test_image_and_motion_terms_are_the_published_ones(
     arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the published program warps with align_corners=False on a grid made for True
@@ -90,16 +90,18 @@ def test_image_and_motion_rows_are_the_published_ones(
     chunk, rollout = make_chunk(arrays)
     generator, discriminators = stage.losses(chunk, rollout).generator, stage.losses(chunk, rollout).discriminator
     weighted = generator.detached()
-    for row, published in {"G_GAN": "G_GAN", "G_GAN_Feat": "G_GAN_Feat", "G_Warp": "G_Warp"}.items():
-        assert weighted[row].item() == pytest.approx(arrays[f"losses_mean/{published}"].item(), rel=1e-4), row
-    for row in ("F_Flow", "F_Warp"):
-        assert weighted[row].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
-    for row in ("D_real", "D_fake"):
-        assert discriminators.terms[row][0].item() == pytest.approx(arrays[f"losses_mean/{row}"].item(), rel=1e-4), row
+    for term, published in {"G_GAN": "G_GAN", "G_GAN_Feat": "G_GAN_Feat", "G_Warp": "G_Warp"}.items():
+        assert weighted[term].item() == pytest.approx(arrays[f"losses_mean/{published}"].item(), rel=1e-4), term
+    for term in ("F_Flow", "F_Warp"):
+        assert weighted[term].item() == pytest.approx(arrays[f"losses_mean/{term}"].item(), rel=1e-4), term
+    for term in ("D_real", "D_fake"):
+        assert discriminators.terms[term][0].item() == pytest.approx(arrays[f"losses_mean/{term}"].item(), rel=1e-4), (
+            term
+        )
     assert discriminators.total().item() == pytest.approx(arrays["get_losses/loss_D"].item(), rel=1e-4)
 
 
-def test_the_gradient_of_the_image_and_motion_rows_is_the_published_one(
+def test_the_gradient_of_the_image_and_motion_terms_is_the_published_one(
     arrays: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.losses.motion.warp", lambda image, flow: warp(image, flow, align_corners=False))
@@ -121,16 +123,16 @@ def test_a_single_judged_image_has_the_published_discriminator_outputs(arrays: d
     stage = make_stage(make_discriminator("image", "netD"))
     chunk, rollout = make_chunk(arrays)
     single = dataclasses.replace(rollout, flow=None, weight=None)
-    rows = stage.losses(chunk, single).discriminator.terms | stage.losses(chunk, single).generator.terms
+    terms = stage.losses(chunk, single).discriminator.terms | stage.losses(chunk, single).generator.terms
     for number, name in enumerate(("D_real", "D_fake", "G_GAN", "G_GAN_Feat")):
-        value, weight = rows[name]
+        value, weight = terms[name]
         weight = 1.0 if name.startswith("D") else weight
         expected = arrays[f"compute_loss_D/{number}"].item()
         assert value.item() * weight == pytest.approx(expected, rel=1e-4), name
 
 
 @pytest.mark.parametrize("scale", [0, 1])
-def test_temporal_rows_are_the_published_ones(arrays: dict[str, Tensor], scale: int) -> None:
+def test_temporal_terms_are_the_published_ones(arrays: dict[str, Tensor], scale: int) -> None:
     discriminators = make_discriminator(f"temporal_{scale}", f"netD_T{scale}")
     name = f"temporal_{scale}"
     flows = (arrays["tensors_T/flow_ref"] / 20).flatten(1, 2) if "tensors_T/flow_ref" in arrays else None
@@ -141,8 +143,8 @@ def test_temporal_rows_are_the_published_ones(arrays: dict[str, Tensor], scale: 
     add_generator_terms(table, output, gan_mode="ls", feature_weight=10.0)
     add_discriminator_terms(table, output, gan_mode="ls")
     weighted = table.detached()
-    for row, published in ((f"G_T{scale}_GAN", "G_T_GAN"), (f"G_T{scale}_GAN_Feat", "G_T_GAN_Feat")):
-        assert weighted[row].item() == pytest.approx(arrays[f"losses_T/{scale}/{published}"].item(), rel=1e-4), row
+    for term, published in ((f"G_T{scale}_GAN", "G_T_GAN"), (f"G_T{scale}_GAN_Feat", "G_T_GAN_Feat")):
+        assert weighted[term].item() == pytest.approx(arrays[f"losses_T/{scale}/{published}"].item(), rel=1e-4), term
     for kind in ("real", "fake"):
         expected = arrays[f"losses_T/{scale}/D_T_{kind}"].item()
         assert table.terms[f"D_T{scale}_{kind}"][0].item() == pytest.approx(expected, rel=1e-4)

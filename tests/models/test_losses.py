@@ -96,7 +96,7 @@ def test_temporal_distance_has_a_gradient_to_the_student_alone() -> None:
     assert teacher.grad is None
 
 
-def test_the_table_sums_weighted_rows_and_adds_rows_of_one_name() -> None:
+def test_the_table_sums_weighted_terms_and_adds_terms_of_one_name() -> None:
     table = LossTable()
     table.add("first", torch.tensor(2.0), weight=10)
     table.add("second", torch.tensor(1.0))
@@ -106,11 +106,11 @@ def test_the_table_sums_weighted_rows_and_adds_rows_of_one_name() -> None:
     assert {name: value.item() for name, value in table.detached().items()} == {"first": 50, "second": 1}
 
 
-def test_a_row_with_two_weights_is_refused() -> None:
+def test_a_term_with_two_weights_is_refused() -> None:
     table = LossTable()
-    table.add("row", torch.tensor(1.0), weight=2)
+    table.add("term", torch.tensor(1.0), weight=2)
     with pytest.raises(ValueError, match="expected weight 2, got 3"):
-        table.add("row", torch.tensor(1.0), weight=3)
+        table.add("term", torch.tensor(1.0), weight=3)
 
 
 def test_an_empty_table_is_refused() -> None:

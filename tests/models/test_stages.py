@@ -1,4 +1,4 @@
-"""The trainings on a tiny random clip; the rows of the published discriminators are in test_golden_rows."""
+"""The trainings on a tiny random clip; the terms of the published discriminators are in test_golden_terms."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ from options.training_config import ScheduleConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, distilling, make_clip, make_generator, parts, teacher_of
 
 
-def test_every_frame_but_the_given_ones_is_drawn_once_and_in_order() -> None:
+def test_every_frame_but_the_given_ones_is_generated_once_and_in_order() -> None:
     found = chunks(Vid2Vid(**parts()), make_clip(9), 3)
     drawn = torch.cat([rollout.index[:, rollout.num_given :] for _, rollout in found], dim=1)
     assert drawn.tolist() == [[7, 8, 9, 10, 11, 12, 13]]
@@ -32,7 +32,7 @@ def test_chunks_roll_as_one_clip_does() -> None:
     assert torch.allclose(whole.generated, pieces, atol=1e-6)
 
 
-def test_the_teacher_has_all_published_rows() -> None:
+def test_the_teacher_has_all_published_terms() -> None:
     stage = Vid2Vid(**parts())
     chunk, rollout = chunks(stage, make_clip(9), 7)[0]
     generator, discriminators = stage.losses(chunk, rollout).generator, stage.losses(chunk, rollout).discriminator
@@ -44,13 +44,13 @@ def test_the_teacher_has_all_published_rows() -> None:
     assert torch.isfinite(generator.total()) and torch.isfinite(discriminators.total())
 
 
-def test_without_raw_rows_only_the_pixel_row_sees_the_raw_image() -> None:
+def test_without_raw_terms_only_the_pixel_term_sees_the_raw_image() -> None:
     table: dict[str, torch.Tensor] = {}
     spared: dict[str, torch.Tensor] = {}
-    for judges_raw, rows in ((True, table), (False, spared)):
+    for judges_raw, terms in ((True, table), (False, spared)):
         stage = Vid2Vid(**parts(judges_raw=judges_raw))
         [(chunk, rollout)] = chunks(stage, make_clip(3), 1)
-        rows |= stage.losses(chunk, rollout).generator.detached()
+        terms |= stage.losses(chunk, rollout).generator.detached()
     assert spared.keys() == table.keys()
     assert spared["G_pixel"] == table["G_pixel"]
     for name in ("G_GAN", "G_GAN_Feat", "G_VGG"):
@@ -69,7 +69,7 @@ def test_the_heads_of_flow_and_blending_learn_at_their_own_rate() -> None:
     assert len(others["params"]) + len(heads["params"]) == len(list(stage.generator.parameters()))
 
 
-def test_generator_rows_reach_the_generator_alone_and_discriminator_rows_the_discriminators_alone() -> None:
+def test_generator_terms_reach_the_generator_alone_and_discriminator_terms_the_discriminators_alone() -> None:
     stage = Vid2Vid(**parts())
     chunk, rollout = chunks(stage, make_clip(9), 7)[0]
     stage.losses(chunk, rollout).generator.total().backward()
@@ -128,10 +128,10 @@ def test_a_model_that_draws_first_frames_sees_no_real_frame_and_no_window_of_not
 def test_a_student_equal_to_its_teacher_has_no_spatial_distillation_loss() -> None:
     stage = distilling("skd", make_generator())
     chunk, rollout = chunks(stage, make_clip(6), 4)[0]
-    rows = stage.losses(chunk, rollout).generator.terms
-    assert rows["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
-    assert rows["kd_perceptual"][0].item() == pytest.approx(0, abs=1e-6)
-    assert rows["kd_pixel"][1] == 1.0
+    terms = stage.losses(chunk, rollout).generator.terms
+    assert terms["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
+    assert terms["kd_perceptual"][0].item() == pytest.approx(0, abs=1e-6)
+    assert terms["kd_pixel"][1] == 1.0
 
 
 def test_a_student_that_is_off_by_a_constant_has_that_loss() -> None:
@@ -158,17 +158,17 @@ def test_temporal_distillation_compares_at_equal_absolute_times() -> None:
     assert gaps == {2, 3, 4, 5, 6, 7}
 
 
-def test_temporal_distillation_has_both_rows_with_gradients_and_published_weights() -> None:
+def test_temporal_distillation_has_both_terms_with_gradients_and_published_weights() -> None:
     stage = distilling("tkd", make_generator())
     chunk, rollout = chunks(stage, make_clip(10), 8)[0]
-    rows = stage.losses(chunk, rollout).generator.terms
-    assert (rows["kd_local_pixel"][1], rows["kd_global"][1]) == (2.0, 15.0)
-    assert "kd_pixel" not in rows
-    (gradient,) = torch.autograd.grad(rows["kd_global"][0], stage.generator.get_parameter("model_final_img.1.weight"))
+    terms = stage.losses(chunk, rollout).generator.terms
+    assert (terms["kd_local_pixel"][1], terms["kd_global"][1]) == (2.0, 15.0)
+    assert "kd_pixel" not in terms
+    (gradient,) = torch.autograd.grad(terms["kd_global"][0], stage.generator.get_parameter("model_final_img.1.weight"))
     assert gradient.abs().sum() > 0
 
 
-def test_the_global_row_compares_changes_not_colours_however_short_the_chunk() -> None:
+def test_the_global_term_compares_changes_not_colours_however_short_the_chunk() -> None:
     stage, clip = distilling("tkd", make_generator()), make_clip(10)
     chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(0))
     for chunk in chunked_clip.chunks(1, context=stage.context):
@@ -177,9 +177,9 @@ def test_the_global_row_compares_changes_not_colours_however_short_the_chunk() -
         drawn[:, chunk.num_given - 1] = chunk.target_before[:, 0] + 0.25
         rollout = dataclasses.replace(stage.rollout(chunk), image=drawn)
         shifted = dataclasses.replace(chunk, given=drawn[:, : chunk.num_given])
-        rows = stage.losses(shifted, rollout).generator.terms
-        assert rows["kd_global"][0].item() == pytest.approx(0, abs=1e-6)
-        assert rows["kd_local_pixel"][0].item() == pytest.approx(0.25, rel=1e-4)
+        terms = stage.losses(shifted, rollout).generator.terms
+        assert terms["kd_global"][0].item() == pytest.approx(0, abs=1e-6)
+        assert terms["kd_local_pixel"][0].item() == pytest.approx(0.25, rel=1e-4)
         chunked_clip.record(rollout.generated)
 
 
@@ -209,19 +209,19 @@ def test_the_teacher_never_learns_and_never_leaves_eval_mode() -> None:
     assert all(parameter.grad is None for parameter in teacher_of(stage).parameters())
 
 
-def test_single_images_are_drawn_from_their_own_semantics() -> None:
+def test_single_images_are_generated_from_their_own_semantics() -> None:
     torch.manual_seed(0)
     generator = GlobalGenerator(semantic_channels=CHANNELS, base_channels=4, num_downsamples=1, num_blocks=1)
     settings = parts(generator)
     settings.pop("num_frames")
     stage = FirstFrame(**settings)
     chunk, rollout = chunks(stage, make_clip(3, batch=2), 3)[0]
-    rows = stage.losses(chunk, rollout).generator.terms
-    assert set(rows) == {"G_GAN", "G_GAN_Feat", "G_VGG", "G_pixel"}
+    terms = stage.losses(chunk, rollout).generator.terms
+    assert set(terms) == {"G_GAN", "G_GAN_Feat", "G_VGG", "G_pixel"}
     assert rollout.generated.shape == (2, 3, 3, SIDE, SIDE)
 
 
-def test_loss_rows_do_not_depend_on_how_batches_are_put_together() -> None:
+def test_loss_terms_do_not_depend_on_how_batches_are_put_together() -> None:
     stage = Vid2Vid(**parts())
     stage.generator.eval()
     stage.discriminators.eval()

@@ -30,7 +30,7 @@ def clip_of_equals(num_frames: int, *, batch: int) -> Clip:
 
 @pytest.mark.parametrize("kd_mask", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_student_equal_to_its_teacher_has_no_row_above_zero(kind: str, kd_mask: bool) -> None:
+def test_a_student_equal_to_its_teacher_has_no_term_above_zero(kind: str, kd_mask: bool) -> None:
     # a frame in between changes what follows: both draw the same only where a frame does not depend on the past
     generator = make_generator(has_flow=False)
     torch.nn.init.zeros_(generator.get_parameter("model_down_img.1.weight"))
@@ -49,9 +49,9 @@ def test_a_shifted_student_has_the_shift_as_its_terms(kind: str) -> None:
     shifted = dataclasses.replace(rollout, image=torch.cat([chunk.given, chunk.target + 0.25], dim=1))
     terms = stage.losses(chunk, shifted).generator.terms
     name, weight = KINDS[kind]
-    for row in (f"{name}_pixel", f"{name}_perceptual"):
-        assert terms[row][0].item() == pytest.approx(0.25, rel=1e-4)
-        assert terms[row][1] == weight
+    for term in (f"{name}_pixel", f"{name}_perceptual"):
+        assert terms[term][0].item() == pytest.approx(0.25, rel=1e-4)
+        assert terms[term][1] == weight
     if kind == "tkd":
         # only the step from the given frame to the first drawn one changes by the shift, at each of the scales
         assert terms["kd_global"][0].item() == pytest.approx(0.25 / chunk.target.shape[1], rel=1e-3)
@@ -68,7 +68,7 @@ def test_every_item_of_a_batch_matters(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_row_has_a_gradient_to_the_student_and_none_to_the_teacher(kind: str) -> None:
+def test_every_term_has_a_gradient_to_the_student_and_none_to_the_teacher(kind: str) -> None:
     stage = distilling(kind, make_generator())
     teacher_of(stage).get_parameter("model_final_img.1.weight").mul_(3)
     chunk, rollout = chunks(stage, make_clip(10), 8)[0]
@@ -110,9 +110,9 @@ def test_a_mask_leaves_what_the_flow_cannot_explain_to_the_student(kind: str) ->
         shifted = dataclasses.replace(rollout, image=torch.cat([chunk.given, chunk.target + 0.25], dim=1))
         shifted.image.requires_grad_()
         terms = stage.losses(chunk, shifted).generator.terms
-        for row in (f"{name}_pixel", f"{name}_perceptual"):
-            assert terms[row][0].item() == pytest.approx(0.25 * share, rel=0.02)
-            (gradient,) = torch.autograd.grad(terms[row][0], shifted.image, retain_graph=True)
+        for term in (f"{name}_pixel", f"{name}_perceptual"):
+            assert terms[term][0].item() == pytest.approx(0.25 * share, rel=0.02)
+            (gradient,) = torch.autograd.grad(terms[term][0], shifted.image, retain_graph=True)
             assert bool(gradient[..., 17:].abs().sum() > 1e-2 * gradient.abs().sum()) is (stage is plain)
 
 

@@ -32,14 +32,14 @@ def test_the_foreground_branch_learns_from_its_own_pixels_alone() -> None:
         assert any(gradient.abs().sum() > 0 for gradient in gradients) is expected
 
 
-def test_a_foreground_adds_no_rows_and_a_student_can_have_one() -> None:
+def test_a_foreground_adds_no_terms_and_a_student_can_have_one() -> None:
     clip = with_foreground(make_clip(5))
     plain, drawn = Vid2Vid(**parts()), Vid2Vid(**parts(make_generator(has_foreground=True)))
     without, within = (stage.losses(*chunks(stage, clip, 3)[0]).generator.terms for stage in (plain, drawn))
     assert set(without) == set(within)
     student = distilling("skd", make_generator(has_foreground=True))
-    rows = student.losses(*chunks(student, clip, 3)[0]).generator.terms
-    assert rows["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
+    terms = student.losses(*chunks(student, clip, 3)[0]).generator.terms
+    assert terms["kd_pixel"][0].item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 4])
@@ -75,8 +75,8 @@ def test_any_number_of_temporal_scales_is_judged() -> None:
         has_temporal=True,
     )
     stage = Vid2Vid(**parts(discriminators=discriminators, num_discriminator_frames=2))
-    rows = stage.losses(*chunks(stage, make_clip(8), 6)[0]).generator.terms
-    assert {"G_T0_GAN", "G_T1_GAN", "G_T2_GAN"} <= set(rows)
+    terms = stage.losses(*chunks(stage, make_clip(8), 6)[0]).generator.terms
+    assert {"G_T0_GAN", "G_T1_GAN", "G_T2_GAN"} <= set(terms)
 
 
 def test_adversarial_modes_give_other_losses_and_other_gradients() -> None:
@@ -134,13 +134,13 @@ def with_face_discriminator(**settings: Any) -> Vid2Vid:
 def test_the_face_discriminator_judges_the_face_alone_with_the_published_weight() -> None:
     stage = with_face_discriminator(find_face=lambda semantic: spot(*[(20, 6)] * len(semantic)))
     chunk, rollout = chunks(stage, make_clip(5), 3)[0]
-    rows, discriminator_outputs = (
+    terms, discriminator_outputs = (
         stage.losses(chunk, rollout).generator.terms,
         stage.losses(chunk, rollout).discriminator.terms,
     )
-    assert (rows["G_f_GAN"][1], rows["G_f_GAN_Feat"][1]) == (2.0, 20.0)
+    assert (terms["G_f_GAN"][1], terms["G_f_GAN_Feat"][1]) == (2.0, 20.0)
     assert {"D_f_real", "D_f_fake"} <= set(discriminator_outputs)
-    (gradient,) = torch.autograd.grad(rows["G_f_GAN"][0], rollout.image)
+    (gradient,) = torch.autograd.grad(terms["G_f_GAN"][0], rollout.image)
     touched = gradient.abs().sum(dim=(0, 1, 2)).nonzero()
     assert (touched.amin(dim=0).tolist(), touched.amax(dim=0).tolist()) == ([16, 2], [23, 9])
 

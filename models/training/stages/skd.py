@@ -51,7 +51,7 @@ class SpatialDistillation:
                 The paper has no mask; a published program took one from a *picture* of the flow.
         """
         self.teacher = teacher
-        self.draw: TeacherRollout = teacher
+        self.teacher_frames: TeacherRollout = teacher
         self.frames = FrameDistillation(SPATIAL_TERMS, weight=weight)
         self.kd_mask = kd_mask
 
@@ -67,7 +67,7 @@ class SpatialDistillation:
 
     def prepare(self, clip: Clip, given: Tensor, random: torch.Generator) -> tuple[Clip, Tensor]:
         """The frames that roll, and the teacher's frames of their times, [B, T, 3, H, W]."""
-        return clip, self.draw(clip, given, clip.image.shape[1])
+        return clip, self.teacher_frames(clip, given, clip.image.shape[1])
 
     def add_perceptual_term(self, table: LossTable, chunk: Chunk, rollout: Rollout, features: FrameFeatures) -> None:
         """Add the perceptual distance to the teacher's frames."""

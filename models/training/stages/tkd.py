@@ -61,7 +61,7 @@ class TemporalDistillation:
         gap = self._draw_gap(total, random)
         positions = [*range(num_given), *range(num_given - 1 + gap, total, gap)]
         # what comes after the last key-frame is nobody's target
-        target = self.spatial.draw(clip, given, positions[-1] + 1)
+        target = self.spatial.teacher_frames(clip, given, positions[-1] + 1)
         return clip.at(positions), target[:, positions]
 
     def _draw_gap(self, total: int, random: torch.Generator) -> int:
