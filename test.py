@@ -36,7 +36,8 @@ from util.errors import UserError, run_program
 from util.files import atomic_directory, write_json
 from util.media.pictures import to_uint8
 from util.media.video import VideoWriter
-from util.report.page import PageVideo, Section, write_page
+from util.report.page import write_page
+from util.report.page_data import PageVideo, Section
 
 LABELS = {
     "teacher": "Teacher, every frame",

@@ -18,7 +18,7 @@ from benchmarks.metrics.manifest import Result
 from options.config import Interpolation
 from util.errors import UserError
 from util.files import atomic_directory
-from util.report.page import Estimate, Part
+from util.report.page_data import Estimate, Part
 
 # flag -> what was trained; each has all that the one before has, and one thing more
 VARIANTS = {

@@ -16,7 +16,8 @@ from benchmarks.metrics.results_file import FORMAT
 from benchmarks.protocol import write_protocol
 from benchmarks.published import PUBLISHED, SOURCE, Published
 from util.files import write_json, write_text
-from util.report.page import Estimate, PageVideo, Part, Section, write_page
+from util.report.page import write_page
+from util.report.page_data import Estimate, PageVideo, Part, Section
 from util.report.plots import Point, curves, scatter
 from util.report.tables import text_table
 

@@ -22,7 +22,7 @@ from util.errors import UserError
 from util.image_quality import psnr, ssim
 from util.media.pictures import to_uint8, write_picture
 from util.media.video import VideoWriter, write_video
-from util.report.page import PageVideo
+from util.report.page_data import PageVideo
 
 MOST_FRAMES_OF_MEAN = 1000  # evenly spaced; a mean needs no more
 

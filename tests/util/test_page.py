@@ -1,4 +1,4 @@
-"""Is the page whole, harmless and true to its numbers, whatever it is given?"""
+"""The result page is whole, harmless and true to its numbers, whatever it is given."""
 
 import base64
 import json
@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from util.errors import UserError
-from util.report.page import Estimate, PageVideo, Part, Section, write_page
+from util.report.page import write_page
+from util.report.page_data import Estimate, PageVideo, Part, Section
 
 VOID = {"meta", "link", "input", "br", "img"}
 HOSTILE = "<script>alert(\"x\")</script> & 'quoted' </style>"
@@ -219,14 +220,14 @@ def test_timeline_shows_given_frames_and_every_key_frame(tmp_path: Path) -> None
 def test_a_curve_breaks_where_values_are_missing(tmp_path: Path) -> None:
     curve = [None, 20.0, 22.0, None, math.nan, 21.0]
     page = write(tmp_path / "a.html", make_section(num_frames=6, curves={"teacher": curve}))
-    assert [line.attributes["points"] for line in page.all("polyline")] == ["1.5,100 2.5,0", "5.5,50 5.5,50"]
+    assert [line.attributes["points"] for line in page.all("polyline")] == ["1.5,94.6 2.5,5.4", "5.5,50.0 5.5,50.0"]
     (player,) = page.all("div", "player")
     assert json.loads(player.attributes["data-curves"]) == [[None, 20.0, 22.0, None, None, 21.0]]
 
 
 def test_copies_of_the_real_frames_do_not_flatten_the_chart(tmp_path: Path) -> None:
     page = write(tmp_path / "a.html", make_section(curves={"fast": [100.0, math.inf, 22.0, 20.0]}))
-    assert page.all("polyline")[0].attributes["points"] == "0.5,0 1.5,0 2.5,0 3.5,100"
+    assert page.all("polyline")[0].attributes["points"] == "0.5,0.0 1.5,0.0 2.5,5.4 3.5,94.6"
     assert any("drawn at the upper edge" in note.text for note in page.all("p"))
 
 

@@ -1,4 +1,4 @@
-"""Do plots show every value where it belongs, whatever the numbers?"""
+"""Plots show every value where it belongs, whatever the numbers."""
 
 import math
 from xml.etree import ElementTree

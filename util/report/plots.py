@@ -1,7 +1,7 @@
-"""How do numbers become a small drawing? SVG text, which browsers and editors show with nothing installed."""
+"""Small plots as SVG text, and what the chart of a result page shares with them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dominate import svg
@@ -20,7 +20,7 @@ class Point:
     """One method in a plot of two quantities.
 
     Attributes:
-        label: told in the legend.
+        label: its name in the legend.
         x, y: the two quantities.
         interval: lower and upper end of an uncertain ``y``.
         series: points of one series are joined and share a colour; empty: of none.
@@ -34,10 +34,16 @@ class Point:
 
 
 class Axis:
-    """Values to pixels, with round numbers to read them by."""
+    """From values to places on the drawing, with round numbers as ticks."""
 
     def __init__(self, values: Sequence[float], *, start: float, end: float, may_be_logarithmic: bool = False) -> None:
-        """Args: what has to fit; the pixels of both ends; whether positive values may be spread by their logarithm."""
+        """Fit the axis to its values.
+
+        Args:
+            values: what has to fit.
+            start, end: the places of its lower and upper end.
+            may_be_logarithmic: positive values far apart are spread by their logarithm.
+        """
         low, high = min(values), max(values)
         self.start, self.end = start, end
         self.is_logarithmic = may_be_logarithmic and low > 0 and high / low >= LOGARITHMIC_FROM
@@ -47,7 +53,7 @@ class Axis:
         self.low, self.high = low - margin, high + margin
 
     def place(self, value: float) -> float:
-        """The pixel of a value."""
+        """The place of a value."""
         position = math.log10(value) if self.is_logarithmic else value
         return self.start + (self.end - self.start) * (position - self.low) / (self.high - self.low)
 
@@ -92,7 +98,8 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
     with drawing:
         for style in dict.fromkeys(styles):
             members = sorted((point for point, one in zip(points, styles, strict=True) if one == style), key=_across)
-            _line([(x.place(point.x), y.place(point.y)) for point in members], style)
+            if len(members) > 1:
+                _line([(x.place(point.x), y.place(point.y)) for point in members], _pen(style))
         for number, (point, style) in enumerate(zip(points, styles, strict=True)):
             colour, across = _colour(style), x.place(point.x)
             if point.interval is not None:
@@ -125,10 +132,7 @@ def curves(lines: Mapping[str, Sequence[float | None]], *, x_label: str, y_label
     drawing = _frame(x, y, x_label=x_label, y_label=y_label, num_lines=len(lines))
     with drawing:
         for number, line in enumerate(lines.values()):
-            for run in unbroken(line):
-                # a lone value is a line of no length: its round ends make a dot
-                places = [(x.place(frame), y.place(value)) for frame, value in run]
-                _line(places * 2 if len(places) == 1 else places, number)
+            draw_curve(line, x=x.place, y=y.place, look=_pen(number))
         _legend(list(lines), range(len(lines)))
     return str(drawing.render(pretty=False)) + "\n"
 
@@ -137,17 +141,28 @@ def _across(point: Point) -> float:
     return point.x
 
 
-def _line(places: Sequence[tuple[float, float]], style: int) -> None:
-    """A line through pixels; nothing where there are less than two."""
-    if len(places) > 1:
-        svg.polyline(
-            points=" ".join(f"{across:.1f},{up:.1f}" for across, up in places),
-            fill="none",
-            stroke=_colour(style),
-            stroke_width="1.8",
-            stroke_linecap="round",
-            stroke_dasharray=_dashes(style),
-        )
+def draw_curve(
+    curve: Sequence[float | None],
+    *,
+    x: Callable[[float], float],
+    y: Callable[[float], float],
+    look: Mapping[str, str],
+) -> None:
+    """Add a curve to the open SVG element; it is broken where a frame has no value.
+
+    Args:
+        curve: entry i belongs to frame i.
+        x, y: the places of a frame and of a value.
+        look: SVG attributes of its lines.
+    """
+    for run in unbroken(curve):
+        # a lone value is a line of no length: its round ends make a dot
+        _line([(x(frame), y(value)) for frame, value in (run * 2 if len(run) == 1 else run)], look)
+
+
+def _line(places: Sequence[tuple[float, float]], look: Mapping[str, str]) -> None:
+    points = " ".join(f"{across:.1f},{up:.1f}" for across, up in places)
+    svg.polyline(points=points, fill="none", stroke_linecap="round", **look)
 
 
 def unbroken(line: Sequence[float | None]) -> list[list[tuple[int, float]]]:
@@ -183,7 +198,7 @@ def _frame(x: Axis, y: Axis, *, x_label: str, y_label: str, num_lines: int) -> s
         for tick in y.ticks():
             up = y.place(tick)
             svg.line(x1=str(LEFT), x2=str(WIDTH - RIGHT), y1=f"{up:.1f}", y2=f"{up:.1f}", stroke=GRID)
-            _text(f"{tick:.4g}", x=LEFT - 8, y=up + 4, anchor="end")
+            _text(f"{tick:g}", x=LEFT - 8, y=up + 4, anchor="end")
         note = " (logarithmic)" if x.is_logarithmic else ""
         _text(x_label + note, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 10, anchor="middle")
         middle = (TOP + HEIGHT - BOTTOM) / 2
@@ -196,15 +211,7 @@ def _frame(x: Axis, y: Axis, *, x_label: str, y_label: str, num_lines: int) -> s
 def _legend(labels: Sequence[str], styles: Sequence[int]) -> None:
     for number, (label, style) in enumerate(zip(labels, styles, strict=True)):
         top = HEIGHT + LEGEND_LINE * number + 4
-        svg.line(
-            x1=str(LEFT),
-            x2=str(LEFT + 24),
-            y1=str(top),
-            y2=str(top),
-            stroke=_colour(style),
-            stroke_width="3",
-            stroke_dasharray=_dashes(style),
-        )
+        svg.line(x1=str(LEFT), x2=str(LEFT + 24), y1=str(top), y2=str(top), **_pen(style, width="3"))
         _text(label, x=LEFT + 32, y=top + 4)
 
 
@@ -216,6 +223,7 @@ def _colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
-def _dashes(number: int) -> str:
-    """Lines that share a colour differ in their dashes."""
-    return ("none", "6 3", "2 3", "9 3 2 3")[number // len(COLOURS) % 4]
+def _pen(style: int, *, width: str = "1.8") -> dict[str, str]:
+    """SVG attributes of a line; lines that share a colour differ in their dashes."""
+    dashes = ("none", "6 3", "2 3", "9 3 2 3")[style // len(COLOURS) % 4]
+    return {"stroke": _colour(style), "stroke_width": width, "stroke_dasharray": dashes}
