@@ -117,13 +117,14 @@ def face_width(points: np.ndarray) -> float:
     return float(np.ptp(points[:, 0]))
 
 
-def face_box(points: np.ndarray, *, height: int, width: int) -> Box:
-    """The square that is cut out around a face: 2.5 times its width, pushed into the frame where it fits.
+def face_box(points: np.ndarray, *, height: int, width: int, fits_frame: bool = True) -> Box:
+    """The square that is cut out around a face: 2.5 times its width, pushed into the frame.
 
     Args:
         points: the landmarks [68, 2] of the first frame; the box stays for the whole clip or sequence.
         height: of the frame.
         width: of the frame.
+        fits_frame: the square is at most as large as the frame. Published: it is not, so that close-ups get black bars.
 
     Raises:
         ValueError: the landmarks lie so close together, or so far apart, that there is no face.
@@ -133,6 +134,8 @@ def face_box(points: np.ndarray, *, height: int, width: int) -> Box:
     if right - left > min(_LARGEST_SHARE * max(height, width), _LARGEST_WIDTH):
         raise ValueError(f"expected the landmarks of a face, found them {right - left:.0f} pixels apart")
     side = (right - left) * 2.5
+    if fits_frame:
+        side = min(side, height, width)
     half = side // 2
     if half < 1:
         raise ValueError(f"expected the landmarks of a face, found them all within {right - left:.1f} pixels")

@@ -31,7 +31,7 @@ def golden(name: str) -> np.ndarray:
 
 
 def placed(points: np.ndarray, side: int = 64, *, is_mirrored: bool = False) -> Placement:
-    box = face_box(points, height=SIZE[0], width=SIZE[1])
+    box = face_box(points, height=SIZE[0], width=SIZE[1], fits_frame=False)
     return Geometry("scaleWidth", side, side).place(box, is_mirrored=is_mirrored)
 
 
@@ -39,9 +39,16 @@ def placed(points: np.ndarray, side: int = 64, *, is_mirrored: bool = False) -> 
 def test_crop_forehead_and_parts_equal_published_ones(frame: str) -> None:
     points = golden(f"{frame}_points")
     left, right, top, bottom = golden(f"{frame}_crop_minx_maxx_miny_maxy")
-    assert face_box(points, height=SIZE[0], width=SIZE[1]) == (left, top, right, bottom)
+    assert face_box(points, height=SIZE[0], width=SIZE[1], fits_frame=False) == (left, top, right, bottom)
     np.testing.assert_array_equal(with_forehead(points), golden(f"{frame}_keypoints83"))
     np.testing.assert_array_equal(part_labels(points, Box(0, 0, 352, 288)), golden(f"{frame}_part_labels"))
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_close_up_is_cut_out_without_black_bars(frame: str) -> None:
+    points = golden(f"{frame}_points")
+    left, top, right, bottom = face_box(points, height=SIZE[0], width=SIZE[1])
+    assert 0 <= left < right <= SIZE[1] and 0 <= top < bottom <= SIZE[0] and right - left == bottom - top
 
 
 @pytest.mark.parametrize("frame", FRAMES)
