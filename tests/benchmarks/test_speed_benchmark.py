@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import build_parser
-from benchmarks.speed import PUBLISHED_SHARE
+from benchmarks.speed_methods import PUBLISHED_SHARE
 from util.errors import UserError
 
 

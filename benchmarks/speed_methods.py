@@ -1,0 +1,204 @@
+"""What ``benchmark.py speed`` times: settings, networks with random weights, and the methods built of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.macs import Cost, measure
+from data.build import build_encoder
+from data.kinds.face import FaceEncoder
+from data.samples.face import sample_landmarks
+from data.samples.worlds.city import City
+from data.transforms import Box, Placement
+from models.build import build_generator
+from models.inference.runtimes.choose import make_runtime
+from models.inference.runtimes.engines import Runtime
+from models.inference.synthesizer import Foreground, Synthesizer
+from models.interpolation.base import Interpolator
+from models.interpolation.choose import make_interpolator
+from models.interpolation.cuts import HoldAcrossCuts
+from models.interpolation.guided import GuidedMotion
+from models.networks.single_image import GlobalGenerator
+from options.data_config import DataConfig
+from options.network_config import GeneratorConfig
+
+PUBLISHED_SHARE = 0.29  # of the paper's street model, see docs/benchmark.md
+NUM_FRAMES = 3
+NUM_GIVEN = NUM_FRAMES - 1
+FRAMES_PER_SECOND = 25.0
+FACE_FRAME = (432, 528)  # of the sample's landmarks
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is generated, and by networks of which size.
+
+    Attributes:
+        name: of the setting.
+        size: height and width.
+        ngf: width of the networks.
+        semantic: gives the semantic frame [C, H, W] of a number; made anew every time, as at inference.
+        foreground: of the foreground branch; None: the networks have none.
+        depth: halvings, and residual blocks.
+        num_frames: made frames of a clip that has key-frames; clips of methods without are shorter.
+    """
+
+    name: str
+    size: tuple[int, int]
+    ngf: int
+    semantic: Callable[[int], Tensor]
+    foreground: Foreground | None
+    depth: tuple[int, int] = (3, 9)
+    num_frames: int = 14
+
+    def config(self, *, is_student: bool) -> GeneratorConfig:
+        """vid2vid's generator, or the paper's low-demand student."""
+        return GeneratorConfig(
+            netG="sr_mobile_composite" if is_student else "composite",
+            low_demand=is_student,
+            ngf=self.ngf,
+            n_downsample_G=self.depth[0],
+            n_blocks=self.depth[1],
+            n_frames_G=NUM_FRAMES,
+            fg=self.foreground is not None,
+        )
+
+
+@dataclass(frozen=True)
+class StreamPass:
+    """One timed run of one method; seconds of each part, of all of its frames."""
+
+    total: float
+    encode: float
+    generator: float
+    interpolation: float
+    write: float
+    calls: int
+    peak_mb: float | None
+
+
+@dataclass
+class TimedMethod:
+    """A way to make the video.
+
+    Attributes:
+        name: of the method.
+        engine: makes the frames.
+        cost: of a generated frame.
+        num_frames: made frames of its clip.
+        share: key-frames per made frame.
+        is_live: chooses key-frames as we do, in one pass and with overlapping threads; else at equal distances.
+        rounds: what was measured.
+    """
+
+    name: str
+    engine: Synthesizer
+    cost: Cost
+    num_frames: int
+    share: float
+    is_live: bool
+    rounds: list[StreamPass] = field(default_factory=list)
+
+
+def street_setting(*, is_quick: bool) -> Setting:
+    """A drive through the toy city with the paper's settings: 256x512, 36 channels, foreground, ngf 128."""
+    (height, width), num_frames = ((64, 128), 14) if is_quick else ((256, 512), 20)
+    num_semantic = 3 if is_quick else num_frames + NUM_GIVEN
+    encoder = build_encoder(DataConfig(dataset_mode="street", use_instance=True))
+    # seed 2: the sample's held-out street
+    city = City(seed=2).frames(num_semantic, frames_per_second=FRAMES_PER_SECOND, height=height, width=width)
+    maps = [np.stack((frame.labels.astype(np.int32), frame.instances.astype(np.int32))) for frame in city]
+
+    def semantic(number: int) -> Tensor:
+        return encoder.finish(torch.from_numpy(maps[number % len(maps)]))
+
+    depth, ngf = ((2, 2), 8) if is_quick else ((3, 9), 128)
+    return Setting("street", (height, width), ngf, semantic, encoder.foreground, depth=depth, num_frames=num_frames)
+
+
+def face_setting(*, is_quick: bool) -> Setting:
+    """The landmarks of the face sample at 256x256 with ngf 32, encoded frame by frame without a background."""
+    side = 64 if is_quick else 256
+    encoder, landmarks = FaceEncoder(with_canny_edges=False), sample_landmarks()
+    height, width = FACE_FRAME
+    square = Box(left=(width - height) // 2, top=0, right=(width + height) // 2, bottom=height)
+    placement = Placement(square, (side, side), Box(left=0, top=0, right=side, bottom=side))
+
+    def semantic(number: int) -> Tensor:
+        points = landmarks[number % len(landmarks)]
+        return encoder.encode(points, placement=placement, size=FACE_FRAME, background=None)
+
+    depth, ngf, num_frames = ((2, 2), 8, 14) if is_quick else ((3, 9), 32, 48)
+    return Setting("face", (side, side), ngf, semantic, None, depth=depth, num_frames=num_frames)
+
+
+def make_methods(
+    setting: Setting,
+    *,
+    runtimes: Sequence[str],
+    fewer_shares: Sequence[float],
+    interpolation: str,
+    fewer_interpolation: str,
+) -> list[TimedMethod]:
+    """All methods of a setting; the first is vid2vid on every frame, in eager fp32."""
+    every = max(1, setting.num_frames // 14)
+    channels = setting.semantic(0).shape[0]
+    torch.manual_seed(0)
+    configs = [setting.config(is_student=is_student) for is_student in (False, True)]
+    teacher, student = (build_generator(config, semantic_channels=channels).eval() for config in configs)
+    assert not isinstance(teacher, GlobalGenerator) and not isinstance(student, GlobalGenerator)
+    teacher_cost, student_cost = (measure(one, semantic_channels=channels, size=setting.size) for one in configs)
+    between = within_scene("minterpolate", setting)
+    make = partial(make_method, setting)
+    every_frame = partial(make, share=1.0, interpolator=between)
+    methods = [
+        every_frame("vid2vid_every_frame", teacher, teacher_cost, num_frames=every),
+        every_frame("student_every_frame", student, student_cost, num_frames=2 * every),
+        make("published_recipe", student, student_cost, share=PUBLISHED_SHARE, interpolator=between),
+    ]
+    fewer = within_scene(fewer_interpolation, setting)
+    ours = [
+        ("ours_{}", PUBLISHED_SHARE, within_scene(interpolation, setting)),
+        *((f"ours_{{}}_share_{share:g}", share, fewer) for share in fewer_shares),
+    ]
+    for name in runtimes:
+        fast = make_runtime(student, name=name, precision="auto", device=torch.device("cpu")).runtime
+        for label, share, interpolator in ours:
+            methods.append(
+                make(label.format(name), fast, student_cost, share=share, interpolator=interpolator, is_live=True)
+            )
+    return methods
+
+
+def within_scene(name: str, setting: Setting) -> Interpolator:
+    """The interpolator of that name without its look for cuts: frames of random weights might pass for one."""
+    if name == "guided":
+        return GuidedMotion(kind=setting.name, holds_cuts=False)
+    interpolator = make_interpolator(name)
+    return interpolator.within_scene if isinstance(interpolator, HoldAcrossCuts) else interpolator
+
+
+def make_method(
+    setting: Setting,
+    name: str,
+    runtime: Runtime,
+    cost: Cost,
+    *,
+    share: float,
+    interpolator: Interpolator,
+    num_frames: int | None = None,
+    is_live: bool = False,
+) -> TimedMethod:
+    """A method around a network; ``num_frames``: of its clip, the setting's when None."""
+    engine = Synthesizer(
+        runtime,
+        num_frames=NUM_FRAMES,
+        interpolator=interpolator,
+        device=torch.device("cpu"),
+        foreground=setting.foreground,
+    )
+    return TimedMethod(name, engine, cost, num_frames or setting.num_frames, share, is_live)
