@@ -58,6 +58,12 @@ class FaceMesh:
         self._last, self._num_lost = _around(points), 0
         return points[list(LANDMARKS)] - 0.5  # a landmark file has (0, 0) in the middle of the first pixel
 
+    def within(self, picture: np.ndarray, crop: Crop) -> np.ndarray | None:
+        """The landmarks of the face that roughly fills a crop, float64 [68, 2]; None where it shows none."""
+        points = self._points(picture, crop)
+        points = None if points is None else self._points(picture, _around(points))
+        return None if points is None else points[list(LANDMARKS)] - 0.5
+
     def faces(self, picture: np.ndarray) -> list[Detection]:
         """All faces in a picture; in parts of it, enlarged, where there is none in the whole."""
         short = float(min(picture.shape[:2]))

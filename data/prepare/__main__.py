@@ -5,13 +5,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from data.detectors.blaze_pose import body_finder_note
+from data.detectors.body_smoothing import LONGEST_GAP, SMOOTHING
 from data.detectors.landmarks import DEFAULT_FINDER, FINDERS, common_finder, finder_note
 from data.kinds.label_sets import read_label_set
 from data.prepare.face import noted_finders, prepare_face_task
 from data.prepare.many import Task, find_videos, plan, run_tasks
 from data.prepare.pack_shards import prepare_shards
 from data.prepare.paired import prepare_paired
-from data.prepare.pose import LONGEST_GAP, SMOOTHING, prepare_pose
+from data.prepare.pose import prepare_pose
+from data.prepare.pose_video import prepare_pose_task
 from data.prepare.street import cityscapes_drives, folder_drives, write_drives
 from util.errors import OneLineParser, UserError, run_program
 
@@ -61,13 +64,20 @@ def _prepare_paired(arguments: argparse.Namespace) -> None:
 
 
 def _prepare_pose(arguments: argparse.Namespace) -> None:
+    if arguments.openpose is None:
+        _prepare_pose_videos(arguments)
+        return
+    if arguments.videos or arguments.frames != (0, None):
+        raise UserError(
+            "--openpose: expected neither VIDEO nor --frames with it; give all frames with --video or --images"
+        )
     prepare_pose(
         arguments.openpose,
         arguments.out,
         video=arguments.video,
         images=arguments.images,
         densepose=arguments.densepose,
-        phase=arguments.phase,
+        phase=arguments.phase or "train",
         name=arguments.name or (arguments.video.stem if arguments.video else arguments.openpose.resolve().name),
         smoothing=arguments.smoothing,
         longest_gap=arguments.longest_gap,
@@ -111,6 +121,24 @@ def _tasks(arguments: argparse.Namespace) -> list[Task]:
     number, count = arguments.shard
     mine = videos[number - 1 :: count]
     return [task for task in tasks if task.video in mine]
+
+
+def _prepare_pose_videos(arguments: argparse.Namespace) -> None:
+    given = [name for name in ("video", "images", "densepose", "retarget") if getattr(arguments, name) is not None]
+    if given:
+        raise UserError(f"--{given[0]}: expected --openpose with it; without OpenPose's files give VIDEO alone")
+    if not arguments.videos:
+        raise UserError("expected VIDEO, or OpenPose's files with --openpose; give one of them")
+    common_finder([body_finder_note(), *noted_finders(arguments.out)])
+    work = partial(
+        prepare_pose_task,
+        out=arguments.out,
+        smoothing=arguments.smoothing,
+        longest_gap=arguments.longest_gap,
+        frames_per_second=arguments.fps,
+        suffix=f".{arguments.format}",
+    )
+    run_tasks(_tasks(arguments), work, out=arguments.out, parts=("img", "openpose"), jobs=arguments.jobs)
 
 
 def _prepare_shards(arguments: argparse.Namespace) -> None:
@@ -213,20 +241,21 @@ def _add_paired(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
 def _add_pose(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
     pose = kinds.add_parser(
         "pose",
-        help="what OpenPose found in a video: one person, without gaps and jitter",
-        description="Follow one person through the files that OpenPose wrote (--write_json), fill short gaps, smooth "
-        "the rest in time, and write it with the frames (and DensePose's IUV pictures) as one sequence of a dataset. "
-        "Without --video and --images it can drive a generator, not train one.",
-        epilog="Example: python -m data.prepare pose --openpose json --video dance.mp4 --out datasets/dance; to let "
-        "her dance what he dances: the same with his files and --retarget datasets/hers --phase test",
+        help="videos of a person each, or what OpenPose found in one: without gaps and jitter",
+        description="Find the body of one person, the largest at the start, in each VIDEO (BlazePose; needs python -m "
+        "data.fetch detectors and pip install -r requirements-fast.txt). Or follow one person through the files that "
+        "OpenPose wrote (--openpose). Short gaps are filled, the rest is smoothed in time; frames and poses are written "
+        "as sequences of a dataset. OpenPose's files without --video and --images can drive a generator, not train one.",
+        epilog="Examples: python -m data.prepare pose dance.mp4 --out datasets/dance; to let her dance what he dances: "
+        "python -m data.prepare pose --openpose his_json --retarget datasets/hers --phase test --out datasets/both",
     )
     pose.set_defaults(prepare=_prepare_pose)
-    pose.add_argument("--openpose", type=Path, required=True, metavar="DIR", help="OpenPose's files, one a frame")
+    _add_videos(pose, num_videos="*")
+    pose.add_argument("--openpose", type=Path, metavar="DIR", help="OpenPose's files, one a frame, in place of VIDEO")
     frames = pose.add_mutually_exclusive_group()
     frames.add_argument("--video", type=Path, metavar="FILE", help="the frames, as the video that OpenPose was given")
     frames.add_argument("--images", type=Path, metavar="DIR", help="the frames, as a folder of pictures")
     pose.add_argument("--densepose", type=Path, metavar="DIR", help="DensePose's IUV pictures, one a frame")
-    _add_target(pose, name="the video's without suffix, else the folder's of --openpose")
     pose.add_argument(
         "--smoothing",
         type=_not_negative,
@@ -248,8 +277,7 @@ def _add_pose(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
         help="a pose dataset or an OpenPose file: give the dancer the proportions and the place of the person there; "
         "no frames are written then, since they show somebody else",
     )
-    pose.add_argument("--fps", type=_positive, metavar="RATE", help="frames per second to note (default: the video's)")
-    pose.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
+    _add_video_choices(pose)
 
 
 def _add_shards(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -268,9 +296,9 @@ def _add_shards(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
     )
 
 
-def _add_videos(kind: argparse.ArgumentParser) -> None:
+def _add_videos(kind: argparse.ArgumentParser, *, num_videos: str = "+") -> None:
     """Any number of videos, which parts of the dataset they become, and who does the work."""
-    kind.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="video files, or folders of them")
+    kind.add_argument("videos", type=Path, nargs=num_videos, metavar="VIDEO", help="video files, or folders of them")
     kind.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset's folder")
     kind.add_argument(
         "--test_share",

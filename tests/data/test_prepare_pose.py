@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from data.build import build_sequences
+from data.detectors.body_smoothing import filled, smoothed
 from data.kinds.openpose import BODY, is_seen, people_as_json, read_people
 from data.kinds.pose import pose_files
 from data.prepare.__main__ import build_parser, main
-from data.prepare.pose import BONES, filled, followed, prepare_pose, retargeted, smoothed
+from data.prepare.pose import BONES, followed, prepare_pose, retargeted
 from options.data_config import DataConfig
 from tests.data.test_pose_data import standing_person
 from util.errors import UserError

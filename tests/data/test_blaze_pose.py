@@ -1,0 +1,86 @@
+"""Bodies without OpenPose: the points' geometry on numbers, and the networks on frames of the fetched video."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.build import build_sequences
+from data.detectors.blaze_pose import POSE_FILE, BlazePose, body_25, body_finder_note, refined
+from data.detectors.body_smoothing import steady
+from data.kinds.openpose import FACE, MIDDLE_HIP, NECK
+from data.prepare.__main__ import build_parser, main
+from options.config import DataConfig
+from tests.fetched import fetched_or_skip
+from util.errors import UserError
+from util.media.video import read_video
+
+
+@pytest.fixture
+def smile() -> Path:
+    """The video of a woman from the shoulders up."""
+    fetched_or_skip("detectors", POSE_FILE)
+    return fetched_or_skip("face_sample", "WolfgangLanger_Pexels.mp4")
+
+
+def test_points_become_body_25() -> None:
+    points = np.zeros((39, 3))
+    points[:, 0] = 10 + np.arange(39)
+    points[:, 1:] = (50, 0.9)
+    points[28] = (-3, 50, 0.9)  # the right ankle is outside of the picture
+    points[25, 2] = 0.3  # the left knee is a guess
+    body = body_25(points, size=(100, 80))
+    np.testing.assert_allclose(body[0], (9.5, 49.5, 0.9))
+    np.testing.assert_allclose(body[NECK, 0], 10 + 11.5 - 0.5)
+    np.testing.assert_allclose(body[MIDDLE_HIP, 0], 10 + 23.5 - 0.5)
+    assert not body[[11, 13, 20, 23]].any() and (body[[2, 5, 9, 12, 14, 21, 24], 2] == 0.9).all()
+
+
+def test_places_move_to_the_middle_of_clear_heat_only() -> None:
+    heat = np.full((64, 64, 2), -9.0, np.float32)
+    heat[20:22, 30:32, 0] = 6
+    places = np.array(((29 / 64, 22 / 64), (29 / 64, 22 / 64)))
+    found = refined(places, heat)
+    np.testing.assert_allclose(found[0] * 64, (30.5, 20.5), atol=0.05)
+    np.testing.assert_array_equal(found[1], places[1])
+    np.testing.assert_array_equal(refined(places + 1, heat), places + 1)
+
+
+def test_gaps_are_filled_and_nobody_stays_nobody() -> None:
+    person = np.ones((137, 3))
+    points = steady([person, None, person, *[None] * 20])
+    np.testing.assert_allclose(points[1, :, :2], 1)
+    assert not points[-1].any()
+
+
+def test_a_person_with_a_face_is_found_and_lost(smile: Path) -> None:
+    find = BlazePose()
+    bodies = [find(picture) for picture in islice(read_video(smile), 4)]
+    for body in bodies:
+        assert body is not None and (body[[0, 15, 16], 2] > 0.9).all() and (body[FACE, 2] > 0.9).all()
+        assert np.abs(body[FACE][68, :2] - body[15, :2]).max() < 15  # pupils by the mesh, eyes by the body
+    assert find(np.full((360, 640, 3), 90, np.uint8)) is None
+
+
+def test_a_video_becomes_a_pose_dataset(smile: Path, tmp_path: Path) -> None:
+    main(build_parser().parse_args(["pose", str(smile), "--out", str(tmp_path), "--frames", "0:10", "--format", "jpg"]))
+    config = DataConfig(dataset_mode="pose", loadSize=128, no_center_crop=True, openpose_only=True)
+    (train,) = build_sequences(config, root=tmp_path, phase="train")
+    (test,) = build_sequences(config, root=tmp_path, phase="test")
+    assert (train.num_frames, test.num_frames) == (8, 2)
+    assert train.semantic(0).std() > 0 and train.image(7) is not None
+    assert body_finder_note() in (tmp_path / "train_img/WolfgangLanger_Pexels/video.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ([], "expected VIDEO, or OpenPose's files"),
+        (["a.mp4", "--densepose", "x"], "--densepose: expected --openpose with it"),
+        (["a.mp4", "--openpose", "x"], "--openpose: expected neither VIDEO nor --frames"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_told(flags: list[str], complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        main(build_parser().parse_args(["pose", "--out", "b", *flags]))
