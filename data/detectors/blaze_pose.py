@@ -125,7 +125,7 @@ class BlazePose:
 
 
 def body_25(points: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
-    """OpenPose's 25 points [25, 3] of BlazePose's; zeros for what is not sure or lies outside the picture of ``size``."""
+    """OpenPose's 25 points [25, 3]; zeros for what is not sure, or outside the picture of ``size``."""
     body = np.zeros((25, 3))
     body[list(_BODY_25)] = points[list(_BODY_25.values())]
     for middle, (right, left) in _BETWEEN.items():
@@ -138,7 +138,7 @@ def body_25(points: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
 
 
 def refined(places: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Places [P, 2] in shares of the crop, moved to the middle of the heat [H, W, P] around them where that is clear."""
+    """Places [P, 2] in shares of the crop, moved to the middle of the heat [H, W, P] around them."""
     height, width, _ = heat.shape
     result = places.copy()
     for number, (x, y) in enumerate(places):
@@ -150,10 +150,8 @@ def refined(places: np.ndarray, heat: np.ndarray) -> np.ndarray:
         chances = 1 / (1 + np.exp(-heat[rows, columns, number].astype(np.float64)))
         if chances.max() < _MIN_SCORE:
             continue
-        down, right = np.mgrid[
-            rows.start : rows.start + chances.shape[0], columns.start : columns.start + chances.shape[1]
-        ]
-        result[number] = (np.average(right, weights=chances) / width, np.average(down, weights=chances) / height)
+        down, right = (np.average(place, weights=chances) for place in np.indices(chances.shape))
+        result[number] = ((columns.start + right) / width, (rows.start + down) / height)
     return result
 
 

@@ -68,9 +68,7 @@ def _prepare_pose(arguments: argparse.Namespace) -> None:
         _prepare_pose_videos(arguments)
         return
     if arguments.videos or arguments.frames != (0, None):
-        raise UserError(
-            "--openpose: expected neither VIDEO nor --frames with it; give all frames with --video or --images"
-        )
+        raise UserError("--openpose: expected neither VIDEO nor --frames; give the frames with --video or --images")
     prepare_pose(
         arguments.openpose,
         arguments.out,
@@ -244,8 +242,8 @@ def _add_pose(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
         help="videos of a person each, or what OpenPose found in one: without gaps and jitter",
         description="Find the body of one person, the largest at the start, in each VIDEO (BlazePose; needs python -m "
         "data.fetch detectors and pip install -r requirements-fast.txt). Or follow one person through the files that "
-        "OpenPose wrote (--openpose). Short gaps are filled, the rest is smoothed in time; frames and poses are written "
-        "as sequences of a dataset. OpenPose's files without --video and --images can drive a generator, not train one.",
+        "OpenPose wrote (--openpose). Short gaps are filled, the rest is smoothed in time. OpenPose's files "
+        "without --video and --images make a dataset that can drive a generator, not train one.",
         epilog="Examples: python -m data.prepare pose dance.mp4 --out datasets/dance; to let her dance what he dances: "
         "python -m data.prepare pose --openpose his_json --retarget datasets/hers --phase test --out datasets/both",
     )

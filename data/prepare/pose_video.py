@@ -47,9 +47,7 @@ def prepare_pose_task(
             raise UserError(f"{task.video}: expected frames {task.source}, found none; choose others with --frames")
         num_found = sum(body is not None for body in bodies)
         if num_found == 0:
-            raise UserError(
-                f"{task.video}: expected a person, found none in {len(bodies)} frames; give a video that shows one whole"
-            )
+            raise UserError(f"{task.video}: expected a person, found none in {len(bodies)} frames; give another video")
         points = steady(bodies, smoothing=smoothing, longest_gap=longest_gap)
         for number, person in enumerate(points):
             people = [person] if is_seen(person).any() else []
