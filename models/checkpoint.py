@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from options.config import TrainConfig
 from options.values import from_json, to_json
 from util.errors import UserError
-from util.files import flush
+from util.files import atomic_directory, flush, write_json
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -100,7 +100,7 @@ def save(
         step: how many steps are done.
         networks: what to keep, by file name.
         training_state: tensors and plain values that ``torch.load(weights_only=True)`` takes.
-        facts: JSON values worth remembering.
+        metadata: JSON values worth remembering.
     """
     scratch = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -114,6 +114,15 @@ def save(
     for path in (*scratch.iterdir(), scratch):
         flush(path)
     _take_place(scratch, folder)
+
+
+def save_for_inference(saved: Checkpoint, folder: Path) -> None:
+    """Write the generator of ``saved`` in 16 bits, with its config, to ``folder``: to use and to share, not to resume."""
+    weights = {name: one.half() if one.is_floating_point() else one for name, one in saved.generator_weights().items()}
+    described = {"format": FORMAT, "step": saved.step, "metadata": saved.metadata, "config": to_json(saved.config)}
+    with atomic_directory(folder, marker=CONFIG_FILE) as scratch:
+        save_file(weights, scratch / f"{GENERATOR}.safetensors")
+        write_json(scratch / CONFIG_FILE, described)
 
 
 def _old(folder: Path) -> Path:

@@ -2,7 +2,8 @@
 # One stage of one kind; scripts/KIND/STAGE.sh calls it:
 #   bash scripts/stage.sh KIND STAGE FLAG...
 # KIND: face, street, pose. STAGE: train_teacher (every frame of every clip), train_skd (the spatially low-demand student,
-# from the teacher's frames), train_tkd (the part-time student, on key-frames), test (the student, the teacher beside it).
+# from the teacher's frames), train_tkd (the part-time student, on key-frames), test (the student, the teacher beside it;
+# without a trained run and flags the shipped sample model on the sample data).
 # Further flags pass through and override. `--quick` as the first one: the sample of that kind, small, in a minute.
 # A training that was interrupted goes on where it was saved.
 set -euo pipefail
@@ -28,6 +29,13 @@ train_teacher) flags=(--stage teacher) ;;
 train_skd) flags=(--stage skd "${student[@]}" --init "$teacher") ;;
 train_tkd) flags=(--stage tkd "${student[@]}" --init "checkpoints/${run}_skd") ;;
 test)
+    sample=checkpoints/${kind}_sample_teacher
+    if [ $# -eq 0 ] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "$sample" ]; then
+        echo "no run checkpoints/${run}_tkd: this is the sample model $sample, on the sample data"
+        sample "$kind" "datasets/${kind}_sample"
+        exec "$PYTHON" test.py --checkpoint "$sample" --keyframes all --dataroot "datasets/${kind}_sample" --baselines \
+            --output "results/${kind}_sample"
+    fi
     exec "$PYTHON" test.py --checkpoint "checkpoints/${run}_tkd" --teacher "$teacher" --dataroot "$data" "$@"
     ;;
 *) echo "stage.sh $stage: expected train_teacher, train_skd, train_tkd or test" >&2 && exit 2 ;;
