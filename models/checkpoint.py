@@ -117,7 +117,7 @@ def save(
 
 
 def save_for_inference(saved: Checkpoint, folder: Path) -> None:
-    """Write the generator of ``saved`` in 16 bits, with its config, to ``folder``: to use and to share, not to resume."""
+    """Write the generator of ``saved`` in 16 bits, with its config, to ``folder``: to use and share, not to resume."""
     weights = {name: one.half() if one.is_floating_point() else one for name, one in saved.generator_weights().items()}
     described = {"format": FORMAT, "step": saved.step, "metadata": saved.metadata, "config": to_json(saved.config)}
     with atomic_directory(folder, marker=CONFIG_FILE) as scratch:

@@ -9,7 +9,7 @@ MAX_BASE_CHANNELS = 64
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """One PatchGAN discriminator per scale of an image pyramid (pix2pixHD): for images, faces and short videos (vid2vid).
+    """One PatchGAN discriminator per scale of an image pyramid (pix2pixHD): for images, faces and videos (vid2vid).
 
     Args:
         input_channels: everything the discriminator sees, concatenated.
