@@ -37,7 +37,7 @@ ablate() {
     local from_skd=(--teacher "checkpoints/${run}_teacher" --init "checkpoints/${run}_skd")
     train skd no_kd "${SKD[@]}" "${from_teacher[@]}" --lambda_kd 0
     train skd skd "${SKD[@]}" "${from_teacher[@]}"
-    # the same steps on key-frames without the rows of temporal distillation: what is due to training on alone
+    # the same steps on key-frames without the losses of temporal distillation: what is due to training on alone
     train tkd keyframes "${TKD[@]}" "${from_skd[@]}" --lambda_kd_local 0 --lambda_kd_global 0
     train tkd tkd "${TKD[@]}" "${from_skd[@]}"
     # plain generators of equal cost: of the student on every frame, and of the part-time student

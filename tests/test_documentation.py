@@ -1,0 +1,36 @@
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+PAGES = sorted([*Path("docs").glob("*.md"), Path("README.md"), Path("checkpoints/README.md")])
+FOLDERS = ("benchmarks", "data", "docs", "models", "options", "scripts", "tests", "util")
+# a path, and what follows it where it is the beginning of several
+PATH = re.compile(rf"(?<![\w/<])((?:{'|'.join(FOLDERS)})/[\w/]*(?:\.(?:py|sh|md|json|png|jpg|txt)\b)?)([{{<*]?)")
+
+
+def sources() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for folder in FOLDERS for path in Path(folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    missing = [path for path, more in PATH.findall(text) if not more and not Path(path).exists()]
+    modules = re.findall(r"python -m ((?:benchmarks|data|models|util)[\w.]*\w)", text)
+    missing += [module for module in modules if importlib.util.find_spec(module) is None]
+    assert not missing
+
+
+def test_files_and_classes_of_the_architecture_page_exist() -> None:
+    words = re.findall(r"`([^`\n]+)`", Path("docs/architecture.md").read_text(encoding="utf-8"))
+    files = {path.name for folder in (".", *FOLDERS) for path in Path(folder).glob("**/*" if folder != "." else "*")}
+    code = sources()
+    missing = [word for word in words if re.fullmatch(r"\w+\.(py|sh|toml)", word) and word not in files]
+    missing += [
+        word
+        for word in words
+        if re.fullmatch(r"(?:[A-Z][a-z0-9]+){1,4}", word) and not re.search(rf"^class {word}\b|^{word} = ", code, re.M)
+    ]
+    assert not missing
