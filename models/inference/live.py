@@ -256,7 +256,7 @@ def run_live(config: TestConfig) -> None:
     page = LivePage(
         port=LIVE_PORT if config.serve is None else config.serve,
         metadata=metadata,
-        counts=lambda: source.counts() | {"drawn_share": stream.drawn_share},
+        counts=lambda: source.counts() | {"generated_share": stream.drawn_share},
     )
     with interrupted_once(), page:
         print(f"live: {page.url} (Ctrl-C ends it)", flush=True)

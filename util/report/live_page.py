@@ -1,4 +1,4 @@
-"""How does a person watch a stream while it is made? A small page that only this machine can open.
+"""A small page that shows a stream while it is generated; only this machine can open it.
 
 Pictures come as motion JPEG, which every browser shows without a script; figures come as JSON twice a second. The page
 is ``live_page.html``, beside this file, and shares the result page's style.
@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import cv2
@@ -36,8 +35,8 @@ class Picture(NamedTuple):
     """A frame ready to be shown.
 
     Attributes:
-        arrived: when what it was made of was there, by ``time.perf_counter``.
-        ready: when it was made.
+        arrived: when its semantic frame arrived, by ``time.perf_counter``.
+        ready: when it was generated.
         jpeg: the picture's file.
     """
 
@@ -53,14 +52,14 @@ def jpeg_of(*pictures: np.ndarray) -> bytes:
 
 
 class PlayoutClock:
-    """When is each frame shown, so that frames which are made in bursts move evenly?
+    """Chooses when each frame is shown, so that frames which are generated in bursts move evenly.
 
     Frames between two key-frames are ready all at once. Each is shown as long after its arrival as the slowest of the
     newest frames took.
     """
 
     def __init__(self, *, num_frames: int = 64) -> None:
-        """Args: how many frames the slowest is sought among."""
+        """Args: num_frames: how many of the newest frames count."""
         self._latencies: deque[float] = deque(maxlen=num_frames)
 
     def when(self, *, arrived: float, ready: float) -> float:
@@ -85,8 +84,8 @@ class LivePage:
 
         Args:
             port: of this machine; 0: any that is free.
-            facts: what the page tells of the stream: ``title``, ``source``, ``checkpoint``, ``rows``.
-            counts: further figures, asked for with every status.
+            metadata: what the page shows about the stream: ``title``, ``source``, ``checkpoint``, ``rows``.
+            counts: returns further figures for every status.
         """
         self.num_shown = 0
         self.num_skipped = 0
@@ -104,17 +103,13 @@ class LivePage:
         try:
             self._server = _Server((HOST, self._port), _handler_of(self))
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise UserError(f"--serve {self._port}: the port is taken; give another one, or 0 for any") from None
-            reason = f"the port cannot be opened ({error.strerror})"
-            raise UserError(f"--serve {self._port}: {reason}; give another one") from None
+            reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
+            raise UserError(f"--serve {self._port}: the port {reason}; give another one, or 0 for any") from None
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._changed:
             self._is_open = False
             self._changed.notify_all()
@@ -124,20 +119,20 @@ class LivePage:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
-        """What a browser opens."""
+        """The address that a browser opens."""
         return f"http://{HOST}:{self.port}/"
 
     def show(self, jpeg: bytes, *, arrived: float) -> None:
-        """Show a frame to everyone who watches, now.
+        """Show a frame now to everyone who watches.
 
         Args:
             jpeg: its file.
-            arrived: when what it was made of was there, by ``time.perf_counter``.
+            arrived: when its semantic frame arrived, by ``time.perf_counter``.
         """
         with self._changed:
             now = time.perf_counter()
@@ -158,7 +153,7 @@ class LivePage:
             return self.num_shown, self._newest
 
     def status(self) -> dict[str, object]:
-        """What the page tells about the stream right now; plain JSON values.
+        """The figures of the stream right now, as plain JSON values.
 
         ``fps``: frames shown a second, of the last 120; ``shown``; ``skipped``: frames that a browser was too slow for;
         ``latency``: see ``LatencyMeter.summary``; ``recent_ms``: latencies of the last 120 frames.
@@ -193,7 +188,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _handler_of(page: LivePage) -> type[BaseHTTPRequestHandler]:
-    """What answers browsers for ``page``."""
+    """The class that answers browsers for ``page``."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = _PATIENCE

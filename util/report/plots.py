@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from dominate import svg
 
@@ -11,7 +12,7 @@ LEFT, RIGHT, TOP, BOTTOM = 74, 18, 14, 46
 LEGEND_LINE = 18
 COLOURS = ("#2458a6", "#c2570c", "#16805f", "#9b3f92", "#8a6a00", "#5d6570", "#b03a62", "#3a8fb7")
 INK, GRID = "#1c1f24", "#dfdcd4"
-# axes at least this wide from end to end are drawn in powers of ten
+# positive values at least so many times apart get an axis in powers of ten
 LOGARITHMIC_FROM = 8.0
 
 
@@ -97,9 +98,9 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
     styles = [list(dict.fromkeys(series)).index(one) for one in series]
     with drawing:
         for style in dict.fromkeys(styles):
-            members = sorted((point for point, one in zip(points, styles, strict=True) if one == style), key=_across)
+            members = [point for point, one in zip(points, styles, strict=True) if one == style]
             if len(members) > 1:
-                _line([(x.place(point.x), y.place(point.y)) for point in members], _pen(style))
+                _line(sorted((x.place(point.x), y.place(point.y)) for point in members), _pen(style))
         for number, (point, style) in enumerate(zip(points, styles, strict=True)):
             colour, across = _colour(style), x.place(point.x)
             if point.interval is not None:
@@ -112,7 +113,7 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
 
 
 def curves(lines: Mapping[str, Sequence[float | None]], *, x_label: str, y_label: str) -> str:
-    """A value a frame for every method; a curve is broken where a frame has none.
+    """The curve of every method over the frames; it is broken where a frame has no value.
 
     Args:
         lines: by label; entry i belongs to frame i.
@@ -135,10 +136,6 @@ def curves(lines: Mapping[str, Sequence[float | None]], *, x_label: str, y_label
             draw_curve(line, x=x.place, y=y.place, look=_pen(number))
         _legend(list(lines), range(len(lines)))
     return str(drawing.render(pretty=False)) + "\n"
-
-
-def _across(point: Point) -> float:
-    return point.x
 
 
 def draw_curve(
@@ -167,13 +164,8 @@ def _line(places: Sequence[tuple[float, float]], look: Mapping[str, str]) -> Non
 
 def unbroken(line: Sequence[float | None]) -> list[list[tuple[int, float]]]:
     """The runs of (frame, value) without a missing value between them."""
-    runs: list[list[tuple[int, float]]] = [[]]
-    for frame, value in enumerate(line):
-        if value is not None:
-            runs[-1].append((frame, value))
-        elif runs[-1]:
-            runs.append([])
-    return [run for run in runs if run]
+    runs = groupby(enumerate(line), key=lambda entry: entry[1] is not None)
+    return [[(frame, value) for frame, value in run if value is not None] for has_values, run in runs if has_values]
 
 
 def _frame(x: Axis, y: Axis, *, x_label: str, y_label: str, num_lines: int) -> svg.svg:

@@ -1,4 +1,4 @@
-"""How are rows of text laid out so that they read well in a terminal and in Markdown?"""
+"""Tables of text that read well in a terminal and in Markdown."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
             raise ValueError(f"expected rows of {len(header)} cells, got {list(row)}")
     columns = list(zip(header, *rows, strict=True))
     widths = [max(3, *(len(cell) for cell in column)) for column in columns]
-    is_number = [any(row[place] for row in rows) and all(_is_number(row[place]) for row in rows)
-                 for place in range(len(header))]  # fmt: skip
+    is_number = [any(cells) and all(map(_is_number, cells)) for _, *cells in columns]
 
     def line(cells: Sequence[str]) -> str:
         padded = (

@@ -1,8 +1,7 @@
-"""How does a training report? Loss rows by name on the screen, in a file, on TensorBoard; pictures every so often."""
+"""Reports of a training: means of its loss terms on the screen, in a file and on TensorBoard; pictures."""
 
 import json
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -15,23 +14,23 @@ from util.files import write_text
 from util.media.pictures import write_picture
 
 
-def _rows_until(path: Path, last_step: int) -> list[str]:
-    """The whole rows of a log up to a step: a run that was killed did the later ones again."""
+def _lines_until(path: Path, last_step: int) -> list[str]:
+    """The whole lines of a log up to a step; a run that was killed does the later steps again."""
     kept: list[str] = []
-    for row in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
-            step = int(json.loads(row)["step"])
+            step = int(json.loads(line)["step"])
         except (ValueError, KeyError, TypeError):
             continue
         if step <= last_step:
-            kept.append(row)
+            kept.append(line)
     return kept
 
 
 class TrainingLog:
     """Progress bar with rate and remaining time, ``loss_log.jsonl``, TensorBoard, ``pictures/``. A context manager.
 
-    Of several processes one writes; the others hand it their losses.
+    One of several processes writes; the others send it their losses.
     """
 
     def __init__(
@@ -54,27 +53,21 @@ class TrainingLog:
         """
         self.folder = folder
         self._processes = processes
-        self._rows = folder / "loss_log.jsonl"
+        self._file = folder / "loss_log.jsonl"
         self._board: SummaryWriter | None = None
         if processes.is_writer:
             folder.mkdir(parents=True, exist_ok=True)
-            write_text(self._rows, "".join(row + "\n" for row in _rows_until(self._rows, first_step)))
+            write_text(self._file, "".join(line + "\n" for line in _lines_until(self._file, first_step)))
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
-        is_silent = not processes.is_writer
-        self._bar = tqdm(
-            initial=first_step, total=num_steps, desc=title, unit="step", dynamic_ncols=True, disable=is_silent
-        )
+        self._bar = tqdm(initial=first_step, total=num_steps, desc=title, unit="step", dynamic_ncols=True,
+                         disable=not processes.is_writer)  # fmt: skip
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
     def __enter__(self) -> "TrainingLog":
-        """Return the log itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close bar and board."""
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
         if self._board is not None:
             self._board.close()
@@ -84,18 +77,18 @@ class TrainingLog:
         if self._processes.is_writer:
             tqdm.write(text)
 
-    def count(self, rows: dict[str, Tensor]) -> None:
-        """Add the rows of one weight update to the means of the next report; nothing is copied from the device."""
-        for name, value in rows.items():
+    def count(self, terms: dict[str, Tensor]) -> None:
+        """Add the loss terms of one update to the means of the next report; nothing is copied from the device."""
+        for name, value in terms.items():
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def advance(self) -> None:
-        """One step is done."""
+        """Move the bar by one step."""
         self._bar.update()
 
     def report(self, step: int, **more: float) -> dict[str, float]:
-        """Write the mean of every row since the last report, over all processes: all of them call this.
+        """Write the mean of every loss term since the last report, over all processes: all of them call this.
 
         Args:
             step: steps done.
@@ -105,11 +98,11 @@ class TrainingLog:
             The means by name.
         """
         sums = {name: float(total) for name, total in self._sums.items()}
-        told = self._processes.gathered((sums, dict(self._counts)))
-        # a row may be absent where there is nothing to judge, such as a face
-        names = list(dict.fromkeys(name for counts in told for name in counts[1]))
+        gathered = self._processes.gathered((sums, dict(self._counts)))
+        # a term is absent where there is nothing to judge, such as a face
+        names = list(dict.fromkeys(name for counts in gathered for name in counts[1]))
         means = {
-            name: sum(one.get(name, 0.0) for one, _ in told) / sum(counts.get(name, 0) for _, counts in told)
+            name: sum(one.get(name, 0.0) for one, _ in gathered) / sum(counts.get(name, 0) for _, counts in gathered)
             for name in names
         }
         self._sums.clear()
@@ -118,14 +111,14 @@ class TrainingLog:
             return means
         for name, value in (means | more).items():
             self._board.add_scalar(("loss/" if name in means else "schedule/") + name, value, step)
-        with self._rows.open("a", encoding="utf-8") as file:
+        with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step} | {name: round(value, 6) for name, value in (means | more).items()}))
             file.write("\n")
         self.say(f"step {step}: " + "  ".join(f"{name} {value:.3f}" for name, value in means.items()))
         return means
 
     def picture(self, step: int, pixels: np.ndarray) -> None:
-        """Keep a picture of what is drawn now.
+        """Keep a picture of what the generator makes now.
 
         Args:
             step: steps done.
@@ -134,4 +127,4 @@ class TrainingLog:
         if self._board is None:
             return
         write_picture(self.folder / "pictures" / f"{step:07d}.png", pixels)
-        self._board.add_image("drawn", pixels, step, dataformats="HWC")
+        self._board.add_image("generated", pixels, step, dataformats="HWC")
