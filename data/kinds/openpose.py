@@ -68,6 +68,11 @@ def people_as_json(people: list[np.ndarray]) -> dict[str, Any]:
     }
 
 
+def as_written(person: np.ndarray) -> np.ndarray:
+    """The person [137, 3] as it is read after it was written."""
+    return _person(people_as_json([person])["people"][0], "a person")
+
+
 def is_seen(person: np.ndarray) -> np.ndarray:
     """Which of the points [..., 137, 3] were seen well enough to be drawn, bool [..., 137]."""
     return person[..., 2] >= LEAST_CONFIDENCE

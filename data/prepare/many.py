@@ -100,8 +100,8 @@ def plan(
     names = [name or video.stem for video in videos]
     for number, one in enumerate(names):
         if one in names[:number]:
-            first = videos[names.index(one)]
-            raise UserError(f"{videos[number]}: expected a name of its own, found that of {first}; rename one of them")
+            other = videos[names.index(one)]
+            raise UserError(f"{videos[number]}: expected a name of its own, found that of {other}; rename one of them")
     first, end = frames
     num_held_out = max(1, round(test_share * len(videos))) if test_share and len(videos) > 1 else 0
     tasks = []

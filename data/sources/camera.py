@@ -194,6 +194,8 @@ def camera_frames(
         UserError: the model draws from something that no camera shows, or its finder is missing.
     """
     check_finder_kind("--webcam", config)
+    if config.dataset_mode == "pose":
+        raise UserError("--webcam: poses are not found live yet; record a video and give it with --video")
     geometry = build_geometry(config)
     if config.dataset_mode == "face":
         encoder = cast(FaceEncoder, build_kind(config).encoder)

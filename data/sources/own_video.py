@@ -1,7 +1,7 @@
 """A video of one's own becomes semantic frames, without a dataset.
 
-What the video shows decides: a face has landmarks that can be found in it, the input of a paired model is a video
-itself. Label maps and poses need other programs first.
+What the video shows decides: a face has landmarks and a body has points that can be found in it, the input of a
+paired model is a video itself. Label maps need other programs first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from data.build import build_geometry, build_kind
+from data.detectors.blaze_pose import BlazePose
+from data.detectors.body_smoothing import steady
 from data.detectors.landmarks import LandmarkFinder, finder_name, load_landmark_finder
 from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
 from data.kinds.interface import Frames, of_size
+from data.kinds.openpose import BODY, as_written, is_seen
+from data.kinds.pose import PoseEncoder, PoseFrames
 from data.layout import SequenceFiles, VideoMetadata
 from data.sequences import VideoSequence
 from data.storage.picture_files import ArrayCache, read_picture
@@ -33,9 +37,11 @@ MEASURED_FRAMES = 9
 IMPOSSIBLE = {
     "street": "a street model draws from label maps, which no video has; make a dataset of maps with `python -m "
     "data.prepare street` and give it with --dataroot",
-    "pose": "a pose model draws from OpenPose's files; run OpenPose on the video, then `python -m data.prepare pose "
-    "--openpose JSON`, and give the dataset with --dataroot",
 }
+DENSEPOSE = (
+    "this pose model draws from DensePose's pictures too, which we cannot make; train one with --openpose_only, or "
+    "give a dataset with --dataroot"
+)
 
 
 class OwnVideo(NamedTuple):
@@ -75,6 +81,20 @@ class FaceVideoFrames(FaceFrames):
         return in_pixels(self.landmarks[index])
 
 
+class PoseVideoFrames(PoseFrames):
+    """A video of a body; its points lie in memory, since they have just been found."""
+
+    def __init__(self, files: SequenceFiles, *, cache: ArrayCache, encoder: PoseEncoder, bodies: np.ndarray) -> None:
+        """Args: see ``PoseFrames``; ``bodies`` are those of ``found_bodies``."""
+        super().__init__(files, cache=cache, encoder=encoder)
+        self.bodies = bodies
+
+    def person(self, index: int) -> np.ndarray | None:
+        """The person of frame ``index``, float64 [137, 3]; None where nobody was found."""
+        person = as_written(self.bodies[index])
+        return person if is_seen(person)[BODY].any() else None
+
+
 def check_video_kind(path: Path, config: DataConfig) -> None:
     """Say what to do with a file that is no whole video, or from which the model of ``config`` cannot draw.
 
@@ -96,11 +116,11 @@ def own_video(
         path: of the video.
         config: how the model's data is encoded.
         usual: how wide the faces of its training were; a video of larger or smaller ones is resized.
-        finder: what found the landmarks of its training, as its dataset notes it.
+        finder: what found the landmarks or poses of its training, as its dataset notes it.
 
     Raises:
-        UserError: the file is no whole video, the model draws from something else than videos, or from faces and
-            there is none, or its finder is missing.
+        UserError: the file is no whole video, the model draws from something else than videos, or from faces or
+            bodies and there is none, or its finder is missing.
     """
     check_video_kind(path, config)
     table = video_table(path)
@@ -116,6 +136,16 @@ def own_video(
         encoder = cast(FaceEncoder, kind.encoder)
         frames: Frames = FaceVideoFrames(files, cache=cache, encoder=encoder, landmarks=landmarks, factor=factor)
         note = f"{found}; {resized}"
+    elif config.dataset_mode == "pose":
+        bodies, note = found_bodies(path, num_frames=table.num_frames)
+        if finder is None or not finder.startswith("blazepose "):
+            note += f"; the poses of the training were found by {finder or 'another program'}, these may differ"
+        frames = PoseVideoFrames(
+            SequenceFiles(path.stem, {"images": frames_of(path)}, metadata),
+            cache=cache,
+            encoder=cast(PoseEncoder, kind.encoder),
+            bodies=bodies,
+        )
     else:
         note = ""
         frames = kind.frames(SequenceFiles(path.stem, {"inputs": frames_of(path)}, metadata), cache=cache)
@@ -130,6 +160,8 @@ def check_finder_kind(flag: str, config: DataConfig) -> None:
     """
     if config.dataset_mode in IMPOSSIBLE:
         raise UserError(f"{flag}: {IMPOSSIBLE[config.dataset_mode]}")
+    if config.dataset_mode == "pose" and not config.openpose_only:
+        raise UserError(f"{flag}: {DENSEPOSE}")
 
 
 def face_widths(images: Sequence[Path], *, find: LandmarkFinder) -> list[float]:
@@ -169,6 +201,22 @@ def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int, factor
             f"{path}: expected a face, found none in {num_frames} frames{resized}; give a video with a larger one"
         )
     return landmarks, f"face found in {num_found} frames, {num_frames - num_found} filled from their neighbours in time"
+
+
+def found_bodies(path: Path, *, num_frames: int) -> tuple[np.ndarray, str]:
+    """The person in every frame of a video, [T, 137, 3], gaps filled, smoothed; and a note.
+
+    Raises:
+        UserError: nobody in any frame, or the video does not have ``num_frames``.
+    """
+    find = BlazePose()
+    bodies = [find(picture) for picture in tqdm(read_video(path), desc="poses", total=num_frames, unit="frame")]
+    if len(bodies) != num_frames:
+        raise UserError(f"{path}: expected {num_frames} frames, found {len(bodies)}; re-encode the video")
+    num_found = sum(body is not None for body in bodies)
+    if num_found == 0:
+        raise UserError(f"{path}: expected a person, found none in {num_frames} frames; give another video")
+    return steady(bodies), f"a person found in {num_found} of {num_frames} frames"
 
 
 def timing_of(path: Path) -> Timing | None:

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from data.build import build_sequences
 from data.detectors.blaze_pose import POSE_FILE, BlazePose, body_25, body_finder_note, refined
 from data.detectors.body_smoothing import steady
 from data.kinds.openpose import FACE, MIDDLE_HIP, NECK
 from data.prepare.__main__ import build_parser, main
+from data.sources.own_video import own_video
 from options.config import DataConfig
 from tests.fetched import fetched_or_skip
 from util.errors import UserError
-from util.media.video import read_video
+from util.media.video import read_video, write_video
 
 
 @pytest.fixture
@@ -71,6 +73,21 @@ def test_a_video_becomes_a_pose_dataset(smile: Path, tmp_path: Path) -> None:
     assert (train.num_frames, test.num_frames) == (8, 2)
     assert train.semantic(0).std() > 0 and train.image(7) is not None
     assert body_finder_note() in (tmp_path / "train_img/WolfgangLanger_Pexels/video.json").read_text()
+
+
+def test_a_video_is_drawn_as_the_dataset_that_would_be_prepared_of_it_bit_by_bit(smile: Path, tmp_path: Path) -> None:
+    video = tmp_path / "smile.mp4"
+    write_video(video, islice(read_video(smile), 6), frames_per_second=24)
+    main(build_parser().parse_args(["pose", str(video), "--out", str(tmp_path / "data"), "--phase", "test"]))
+    config = DataConfig(dataset_mode="pose", loadSize=128, no_center_crop=True, openpose_only=True)
+    (prepared,) = build_sequences(config, root=tmp_path / "data", phase="test")
+    sequence, note = own_video(video, config, finder=body_finder_note())
+    assert note == "a person found in 6 of 6 frames"
+    for number in range(6):
+        image, expected = sequence.image(number), prepared.image(number)
+        assert torch.equal(sequence.semantic(number), prepared.semantic(number))
+        assert image is not None and expected is not None and torch.equal(image, expected)
+    assert "found by another program, these may differ" in own_video(video, config).note
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_a_paired_model_draws_from_the_video_itself(tmp_path: Path, channels: in
     assert sequence.image(0) is None
 
 
-@pytest.mark.parametrize(("kind", "remedy"), [("street", "label maps"), ("pose", "OpenPose")])
+@pytest.mark.parametrize(("kind", "remedy"), [("street", "label maps"), ("pose", "DensePose")])
 def test_what_no_video_shows_is_told_with_the_way_to_do_it(tmp_path: Path, kind: str, remedy: str) -> None:
     with pytest.raises(UserError, match=f"{remedy}.*--dataroot") as caught:
         own_video(tmp_path / "talk.mp4", DataConfig(dataset_mode=kind))  # type: ignore[arg-type]
