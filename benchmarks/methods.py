@@ -134,7 +134,7 @@ def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> No
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add_weight_flags(parser)
     add("--poses", type=Path, metavar="DIR", help="OpenPose files found in frames/ of an earlier run: "
-        "DIR/CONTESTANT/CLIP")  # fmt: skip
+        "DIR/METHOD/CLIP")  # fmt: skip
     add("--driven_poses", type=Path, metavar="DIR", help="those found in its frames/real: DIR/CLIP")
 
 
