@@ -1,42 +1,38 @@
-"""How far would a figure move if other clips had been filmed?"""
+"""Bootstrap interval of a figure over clips."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+from scipy import stats
 
 T = TypeVar("T")
 
 
 def bootstrap_interval(
-    clips: Sequence[T],
-    statistic: Callable[[list[T]], float],
-    *,
-    seed: int,
-    num_resamples: int = 1000,
-    level: float = 0.95,
+    clips: Sequence[T], statistic: Callable[[list[T]], float], *, seed: int, num_resamples: int = 1000
 ) -> tuple[float, float] | None:
-    """The percentile bootstrap over clips: they are drawn with replacement, whole, since their frames hang together.
+    """The 95 % interval of the percentile bootstrap.
+
+    Clips are resampled whole, since frames of one clip depend on each other.
 
     Args:
         clips: what one clip contributes.
         statistic: the figure of a list of clips.
         seed: the same seed gives the same interval.
-        num_resamples: how many lists are drawn.
-        level: the share of resampled figures in the interval.
+        num_resamples: how many lists of clips are made.
 
     Returns:
-        Lower and upper end; None with fewer than two clips, which tell nothing of others.
-
-    Raises:
-        ValueError: when the level is not between 0 and 1, or there are no resamples.
+        Lower and upper end; None with fewer than two clips, which say nothing about others.
     """
-    if not 0 < level < 1 or num_resamples < 1:
-        raise ValueError(f"expected a level in (0, 1) and 1 or more resamples, got {level} and {num_resamples}")
     if len(clips) < 2:
         return None
-    random = np.random.default_rng(seed)
-    drawn = random.integers(len(clips), size=(num_resamples, len(clips)))
-    figures = [statistic([clips[number] for number in numbers]) for numbers in drawn]
-    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    found = stats.bootstrap(
+        (np.arange(len(clips)),),
+        lambda numbers: statistic([clips[number] for number in numbers]),
+        n_resamples=num_resamples,
+        vectorized=False,
+        method="percentile",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)

@@ -1,135 +1,66 @@
-"""How different do two frames look to a network that was taught how people see? LPIPS (Zhang et al. 2018), version 0.1.
+"""LPIPS (Zhang et al. 2018), version 0.1: the perceptual distance of two frames, by the authors' package lpips.
 
-Two parts, both by path or cache: torchvision's ImageNet backbone, and the learned weight of each of its channels, which
-the package lpips carries.
+The package downloads the backbone by itself, so it is built with random weights and gets torchvision's from a file.
 """
 
-import importlib.util
 import pickle
-from collections.abc import Sequence
+import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.metrics.manifest import Backbone
 from benchmarks.metrics.measure import MeanOverFrames, over_frames
-from models.frozen import Frozen
 from util.errors import UserError
 from util.files import file_sha256
+from util.optional import require
 
-# its own statistics of pictures in [-1, 1]
-SHIFT = (-0.030, -0.088, -0.188)
-SCALE = (0.458, 0.448, 0.450)
-
-
-class _Tapped(NamedTuple):
-    file: str
-    megabytes: int
-    channels: tuple[int, ...]
-    ends: tuple[int, ...]  # how many layers of torchvision's ``features`` lead to each tap
+# torchvision's file of each backbone, and its megabytes
+BACKBONES = {"alex": ("alexnet-owt-7be5be79.pth", 233), "vgg": ("vgg16-397923af.pth", 528)}
 
 
-BACKBONES = {
-    "alex": _Tapped("alexnet-owt-7be5be79.pth", 233, (64, 192, 384, 256, 256), (2, 5, 8, 10, 12)),
-    "vgg": _Tapped("vgg16-397923af.pth", 528, (64, 128, 256, 512, 512), (4, 9, 16, 23, 30)),
-}
-
-
-class Lpips(Frozen):
-    """The perceptual distance of two images."""
-
-    shift: Tensor
-    scale: Tensor
-
-    def __init__(self, kind: str = "alex") -> None:
-        """Build the network with random weights; ``load_lpips`` reads the published ones.
-
-        Args:
-            kind: ``alex``, the authors' choice for judging, or ``vgg``.
-        """
-        super().__init__()
-        from torchvision.models import alexnet, vgg16
-
-        tapped = BACKBONES[kind]
-        self.ends = tapped.ends
-        self.features = {"alex": alexnet, "vgg": vgg16}[kind](weights=None).features[: tapped.ends[-1]]
-        for layer in self.features:
-            if isinstance(layer, nn.ReLU):
-                layer.inplace = False
-        # of the published file: lin<tap>.model.1.weight; number 0 was dropout
-        for tap, channels in enumerate(tapped.channels):
-            head = nn.Sequential(nn.Identity(), nn.Conv2d(channels, 1, 1, bias=False))
-            self.add_module(f"lin{tap}", nn.ModuleDict({"model": head}))
-        self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("scale", torch.tensor(SCALE).view(1, 3, 1, 1), persistent=False)
-        self.freeze()
-
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """The distances [B] of two batches [B, 3, H, W] in [-1, 1]; 0 for equal images."""
-        distance = first.new_zeros(len(first))
-        for tap, (a, b) in enumerate(zip(self._seen(first), self._seen(second), strict=True)):
-            weighted = self.get_submodule(f"lin{tap}.model")((_unit(a) - _unit(b)).square())
-            distance = distance + weighted.mean(dim=(1, 2, 3))
-        return distance
-
-    def _seen(self, image: Tensor) -> list[Tensor]:
-        features, found = (image - self.shift) / self.scale, []
-        for number, layer in enumerate(self.features, start=1):
-            features = layer(features)
-            if number in self.ends:
-                found.append(features)
-        return found
-
-
-def _unit(features: Tensor) -> Tensor:
-    """Every pixel's features as a direction."""
-    return features / (features.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
-
-
-def load_lpips(kind: str, *, backbone_weights: str | None, linear_weights: str | None) -> tuple[Lpips, Backbone]:
+def load_lpips(kind: str, *, backbone_weights: str | None, linear_weights: str | None) -> tuple[nn.Module, Backbone]:
     """LPIPS with its published weights; nothing is downloaded.
 
     Args:
-        kind: ``alex`` or ``vgg``.
+        kind: ``alex``, the authors' choice for evaluation, or ``vgg``.
         backbone_weights: torchvision's file; torch's cache when None.
         linear_weights: ``weights/v0.1/<kind>.pth`` of the package lpips; the installed package's when None.
 
+    Returns:
+        The network, two batches [B, 3, H, W] in [-1, 1] -> [B, 1, 1, 1], 0 for equal images; and its files.
+
     Raises:
-        UserError: when one of the two is not at hand, or holds something else.
+        UserError: when the package or a file is not at hand, or a file holds something else.
     """
-    tapped = BACKBONES[kind]
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / tapped.file
-    backbone = cached if backbone_weights is None else Path(backbone_weights)
+    file, megabytes = BACKBONES[kind]
+    backbone = Path(backbone_weights or Path(torch.hub.get_dir()) / "checkpoints" / file)
     if not backbone.is_file():
-        where = "torch's cache" if backbone_weights is None else backbone_weights
         raise UserError(
-            f"lpips: {where}: no such file; expected torchvision's {tapped.file} ({tapped.megabytes} MB); give its "
-            "path with --lpips_backbone, or leave lpips out of --metrics"
+            f"lpips: {backbone}: no such file; expected torchvision's {file} ({megabytes} MB); give its path with "
+            "--lpips_backbone, or leave lpips out of --metrics"
         )
-    linear = _packaged_linear(kind) if linear_weights is None else Path(linear_weights)
-    if linear is None or not linear.is_file():
+    package = require("lpips", instead="leave lpips out of --metrics")
+    linear = Path(linear_weights or Path(str(package.__file__)).parent / "weights" / "v0.1" / f"{kind}.pth")
+    if not linear.is_file():
         raise UserError(
-            f"lpips: {linear_weights or 'the package lpips'}: expected the channel weights weights/v0.1/{kind}.pth (10 "
-            "kB), found none; pip install --no-deps lpips, or give their path with --lpips_linear"
+            f"lpips: {linear}: expected the channel weights weights/v0.1/{kind}.pth (10 kB), found none; leave out "
+            "--lpips_linear to use those of the package"
         )
-    network = Lpips(kind)
-    state = {name: value for name, value in _read(backbone).items() if name in network.state_dict()} | _read(linear)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package calls torchvision's options by their old names
+        network = package.LPIPS(net=kind, pretrained=False, pnet_rand=True, verbose=False)
+    features, channels = _read(backbone), _read(linear)
     try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
+        # the package's slice2.3.weight is torchvision's features.3.weight, its lins.0 is lin0 of the file
+        network.net.load_state_dict({name: features[f"features{name[6:]}"] for name in network.net.state_dict()})
+        network.lins.load_state_dict({name: channels[f"lin{name}"] for name in network.lins.state_dict()})
+    except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"lpips: {backbone} and {linear} are not the published weights of {kind}: {reason}") from None
     hashes = f"{file_sha256(backbone)} + {file_sha256(linear)}"
     return network, Backbone(f"LPIPS 0.1, {kind}", f"{backbone.name} + {linear.name}", hashes)
-
-
-def _packaged_linear(kind: str) -> Path | None:
-    package = importlib.util.find_spec("lpips")
-    if package is None or package.origin is None:
-        return None
-    return Path(package.origin).parent / "weights" / "v0.1" / f"{kind}.pth"
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -148,7 +79,7 @@ def make_lpips(
     network = network.to(device)
 
     def compare(fake: Tensor, real: Tensor) -> float:
-        images: Sequence[Tensor] = [frame[None].float().to(device) for frame in (fake, real)]
+        images = [frame[None].float().to(device) for frame in (fake, real)]
         with torch.inference_mode():
             return float(network(*images))
 

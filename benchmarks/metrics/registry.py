@@ -72,8 +72,8 @@ def _landmark_error(sources: Sources, device: torch.device) -> Metric:
 def _flow_epe(sources: Sources, device: torch.device) -> Metric:
     if sources.flows is None:
         raise UserError(
-            "flow_epe: needs exact flows: give benchmarks.metrics their folder with --flows; benchmark.py table takes those "
-            "of the samples by itself"
+            "flow_epe: needs exact flows: give their folder with --flows; benchmark.py table takes those of the samples "
+            "by itself"
         )
     return make_end_point_error(sources.flows, make_flow("dis"))
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
+from torchvision.models import alexnet, vgg16
 
 from benchmarks.metrics.videos import Pair
 from util.media.pictures import to_uint8, write_picture
@@ -55,6 +56,14 @@ def shuffled(frames: Sequence[Tensor], share: float) -> list[Tensor]:
     chosen = random.permutation(len(frames))[: round(share * len(frames))]
     places[chosen] = np.roll(chosen, 1)
     return [frames[int(place)] for place in places]
+
+
+def save_random_backbone(path: Path, *, kind: str) -> Path:
+    """The layers of LPIPS' backbone as torchvision names them, with random weights."""
+    torch.manual_seed(0)
+    layers = {"alex": alexnet, "vgg": vgg16}[kind](weights=None).features.state_dict()
+    torch.save({f"features.{name}": value for name, value in layers.items()}, path)
+    return path
 
 
 def pair_of(fake: Sequence[Tensor], real: Sequence[Tensor], *, num_given: int = 0, name: str = "talk") -> Pair:

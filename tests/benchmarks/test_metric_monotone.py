@@ -19,12 +19,12 @@ from benchmarks.metrics.fid import make_frechet_lite0
 from benchmarks.metrics.flow_error import make_end_point_error
 from benchmarks.metrics.fvd import fvd_on
 from benchmarks.metrics.landmark_error import make_landmark_error
-from benchmarks.metrics.lpips import Lpips, load_lpips
+from benchmarks.metrics.lpips import load_lpips
 from benchmarks.metrics.measure import MeanOverFrames, Metric, Rules, over_frames
 from benchmarks.metrics.pose_error import make_keypoint_error, make_pose_drawing_error
 from benchmarks.metrics.warping_error import make_flicker, make_warping_error
 from models.flow.estimators import make_flow
-from tests.benchmarks.metric_videos import SIDE, blurred, noisy, pair_of, rises, shuffled
+from tests.benchmarks.metric_videos import SIDE, blurred, noisy, pair_of, rises, save_random_backbone, shuffled
 from util.image_quality import psnr, ssim
 
 CPU = torch.device("cpu")
@@ -77,9 +77,7 @@ def clip_features(clip: Tensor) -> Tensor:
 
 def random_lpips(folder: Path) -> Metric:
     """LPIPS with its own channel weights on a backbone that learned nothing; that of ImageNet is not at hand."""
-    torch.manual_seed(0)
-    backbone = folder / "backbone.pth"
-    torch.save({name: value for name, value in Lpips("alex").state_dict().items() if name[0] == "f"}, backbone)
+    backbone = save_random_backbone(folder / "backbone.pth", kind="alex")
     network, _ = load_lpips("alex", backbone_weights=str(backbone), linear_weights=None)
 
     @torch.inference_mode()
