@@ -1,4 +1,4 @@
-"""Benchmark: what do our models cost, how fast are they, and how good is what they draw, beside the paper's table?
+"""Benchmarks: cost, speed and quality of our models, beside the paper's table.
 
 Each subcommand lies in ``benchmarks/<name>.py``; ``python benchmark.py <name> --help`` lists its flags.
 """

@@ -1,4 +1,4 @@
-"""Which part of the method earns what? Trainings with more and more of it, key-frame shares, interpolators.
+"""What each part of the method earns: trainings with more and more of it, key-frame shares, interpolators.
 
 ``scripts/<task>/ablation.sh`` trains what is compared here.
 """
@@ -122,11 +122,11 @@ def steps_of(
 def earnings(comparison: Comparison, steps: Sequence[tuple[str, str, str]]) -> list[Part]:
     """What each part earns, by metric: differences of the same frames, so that hard clips do not blur them."""
     rows: list[dict[str, object]] = []
-    for told, with_it, without_it in steps:
+    for change, with_it, without_it in steps:
         if not {with_it, without_it} <= set(comparison.results):
             continue
         better = {one.manifest.metric: one for one in comparison.results[with_it]}
-        row: dict[str, object] = {"what": told}
+        row: dict[str, object] = {"what": change}
         for other in comparison.results[without_it]:
             one = better[other.manifest.metric]
             if one.per_frame:
@@ -139,7 +139,7 @@ def earnings(comparison: Comparison, steps: Sequence[tuple[str, str, str]]) -> l
     return [
         Part(
             "What each part earns",
-            "Mean difference over the frames that both were judged on, with a 95 % interval of the resampled "
+            "Mean difference over the frames that both have, with a 95 % interval of the resampled "
             "differences; one that contains 0 says nothing, and none covers the luck of a training (see seeds in "
             "docs/benchmark.md). ↑: more is better, ↓: less is.",
             rows,

@@ -1,4 +1,4 @@
-"""How is a comparison written down? Markdown, CSV, JSON, plots, and a page that shows them all."""
+"""Report of a comparison: Markdown, CSV, JSON, plots, and a page that shows them all."""
 
 import csv
 import io
@@ -23,14 +23,14 @@ from util.report.tables import text_table
 
 MARKDOWN, CSV, JSON, PROTOCOL, PAGE = "table.md", "table.csv", "table.json", "protocol.json", "index.html"
 PLOTS = "plots"
-# of a page: more videos side by side are too small to judge, more clips too long to scroll
+# of a page: more videos side by side are too small to see, more clips too long to scroll
 MOST_SHOWN, MOST_CLIPS = 6, 3
 COSTS = ("exact GMACs", "paper GMACs", "motion GMACs", "params (M)", "share", "FPS", "ms")
 LEGEND = (
     "Exact: multiply-accumulates that the network really does, 10^9 per frame made; paper: in the paper's convention; "
     "motion: an estimate for motion compensation, within neither of the others (?: none).",
-    "Share: drawn frames per frame made. FPS and ms: drawing and motion compensation, without reading, encoding and "
-    "writing files. Intervals: 95 %, bootstrap.",
+    "Share: generated frames per frame made. FPS and ms: generation and motion compensation, without reading, encoding "
+    "and writing files. Intervals: 95 %, bootstrap.",
 )
 
 
@@ -58,7 +58,7 @@ def write_report(
     parts = [*parts, *published_part(comparison.task)]
     markdown = "\n".join([
         f"# {title}", "", "```bash", command_line(), "```", "",
-        standings_table(comparison.method_results), "",
+        comparison_table(comparison.method_results), "",
         *(line for part in parts for line in part_as_text(part)),
         "## Notes", "", *(f"- {line}" for line in notes), "",
     ])  # fmt: skip
@@ -92,8 +92,8 @@ def write_report(
 
 def notes_of(comparison: Comparison) -> list[str]:
     """What a reader of the figures must know, a sentence or two each."""
-    told = [*comparison.protocol.in_words(), f"Timed on {comparison.device}.", *LEGEND]
-    told += [f"The real frames themselves have a {name} of {value:.4g}: {NOT_ZERO_OF_REAL[name]}."
+    notes = [*comparison.protocol.in_words(), f"Timed on {comparison.device}.", *LEGEND]
+    notes += [f"The real frames themselves have a {name} of {value:.4g}: {NOT_ZERO_OF_REAL[name]}."
              for name, value in comparison.of_real_frames.items()]  # fmt: skip
     whose: dict[tuple[str, str], list[str]] = {}
     for one in comparison.method_results:
@@ -102,9 +102,9 @@ def notes_of(comparison: Comparison) -> list[str]:
                 whose.setdefault((result.manifest.metric, result.note), []).append(one.entry.label)
     for (metric, note), labels in whose.items():
         is_all = len(labels) == len(comparison.method_results)
-        told.append(f"{metric} of {'everybody' if is_all else '; '.join(labels)}: {note}.")
-    told += table_warnings(comparison.results)
-    return told + [f"Not measured: {reason}" for reason in comparison.not_measured.values()]
+        notes.append(f"{metric} of {'all methods' if is_all else '; '.join(labels)}: {note}.")
+    notes += table_warnings(comparison.results)
+    return notes + [f"Not measured: {reason}" for reason in comparison.not_measured.values()]
 
 
 def command_line() -> str:
@@ -121,7 +121,7 @@ def metrics_of(method_results: Sequence[MethodResult]) -> dict[str, str]:
     }
 
 
-def standings_table(method_results: Sequence[MethodResult]) -> str:
+def comparison_table(method_results: Sequence[MethodResult]) -> str:
     """Our methods: costs, speed, quality with intervals."""
     metrics = metrics_of(method_results)
     rows = []
@@ -227,7 +227,7 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """All that was found; ``benchmarks.metrics.results_file.read_results`` reads its figures, ``--beside`` shows them."""
+    """Everything as JSON; ``read_results`` reads its figures, ``--beside`` shows them."""
     return {
         "format": FORMAT,
         "command": command_line(),
@@ -249,8 +249,8 @@ def draw_plots(method_results: Sequence[MethodResult], visible: Sequence[MethodR
     """For every metric: against multiply-accumulates, against milliseconds, and frame by frame where it has frames.
 
     Args:
-        standings: everybody.
-        visible: those who have a curve frame by frame.
+        method_results: all methods.
+        visible: those with a curve frame by frame.
     """
     plots = {}
     for name, heading in metrics_of(method_results).items():
@@ -298,7 +298,7 @@ def plot_parts(method_results: Sequence[MethodResult], plots: dict[str, str]) ->
 
 
 def players(comparison: Comparison, visible: Sequence[MethodResult], frames: Path) -> list[Section]:
-    """The first clips as videos side by side; the timeline is that of who draws the fewest frames."""
+    """The first clips as videos side by side; the timeline is that of the method with the fewest key-frames."""
     rarest = min(visible, key=lambda one: one.cost.keyframe_share)
     sections = []
     for number, clip in enumerate(comparison.protocol.clips[:MOST_CLIPS]):

@@ -1,4 +1,4 @@
-"""How many clips a second does one loading process give, from pictures, videos and shards, and how fast is the start?
+"""Clips per second of one loading process, from pictures, videos and shards, and the time of its start.
 
 Datasets of every kind are made up in a scratch folder, so that the figures depend on no download.
 """
@@ -72,7 +72,7 @@ class Start:
     """From nothing to a dataset that gives clips.
 
     Attributes:
-        files: of the dataset, all told.
+        files: of the dataset, all together.
         state: ``cold``: its headers were never read (its files may be in the system's memory); ``warm``: they were.
         seconds: until then.
         core_seconds: of the processor's time.
@@ -237,7 +237,7 @@ def _painted_frames() -> Iterator[np.ndarray]:
 
 
 def _save(path: Path, content: np.ndarray | str) -> None:
-    """Write a file of the scratch folder; flushing each to the disk would take longer than all that is timed."""
+    """Write a file of the scratch folder; flushing each to the disk would last longer than all that is timed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, str):
         path.write_text(content)

@@ -34,10 +34,10 @@ class SequenceResult:
     Attributes:
         sequence: its name.
         psnr, ssim: one value a frame; None where there is no real frame or the frame was given.
-        key_frames: numbers of the frames that were given or drawn.
+        key_frames: numbers of the frames that were given or generated.
         num_given: real frames at the start.
-        generator_calls: frames drawn.
-        seconds: of every timed run, drawing and motion compensation without reading and writing.
+        generator_calls: frames generated.
+        seconds: of every timed run, generation and motion compensation without reading and writing.
         latency: of a live run, ``LatencyMeter.summary``; the writing of the frames before counts too.
     """
 
@@ -70,8 +70,8 @@ def record(
     Args:
         frames: [3, H, W] in [-1, 1], as many as the sequence has.
         sequence: with or without real frames.
-        num_given: real frames at the start; they are written and not judged.
-        key_frames: numbers of the frames that were given or drawn.
+        num_given: real frames at the start; they are written and not evaluated.
+        key_frames: numbers of the frames that were given or generated.
         folder: ``<folder>/<sequence>/*.png`` and ``<folder>/<sequence>.mp4``.
         image_format: ``png`` or ``jpg``.
 
@@ -102,12 +102,12 @@ def summarise(results: list[SequenceResult], *, macs_per_call: int | None) -> di
     """One method's numbers over all sequences; what does not apply is absent.
 
     Args:
-        takes: one a sequence.
-        macs_per_call: exact multiply-accumulates of one drawn frame; None for baselines.
+        results: one a sequence.
+        macs_per_call: exact multiply-accumulates of one generated frame; None for baselines.
 
     Returns:
-        ``psnr`` (dB) and ``ssim``: means over all judged frames; ``fps``: frames made a second, median of the runs;
-        ``gmacs_per_frame``: 10^9 multiply-accumulates of the network a frame made; ``keyframe_share``: drawn frames
+        ``psnr`` (dB) and ``ssim``: means over all evaluated frames; ``fps``: frames made a second, median of the runs;
+        ``gmacs_per_frame``: 10^9 multiply-accumulates of the network a frame made; ``keyframe_share``: generated frames
         per frame made; ``latency_median_ms``, ``latency_95th_ms``, ``latency_worst_ms``: of live runs, those of the
         worst sequence.
     """
@@ -146,10 +146,10 @@ def evaluate(
     Timed runs go in turn, so that what else the machine does hits all methods alike.
 
     Args:
-        methods: who draws; the names are the keys of what is returned.
-        sequence: what is drawn.
+        methods: their names are the keys of what is returned.
+        sequence: what is made.
         first_frames: what every method starts from.
-        timing_runs: how often everything is drawn, for the time.
+        timing_runs: how often everything is made, for the time.
         image_format, folder: see ``record``; each method has a folder of its name.
     """
     given = first_frames.frames(sequence)
@@ -219,7 +219,7 @@ def evaluate_baselines(
 
 
 def macs_per_call(saved: Checkpoint, size: tuple[int, int]) -> int:
-    """Exact multiply-accumulates of one drawn frame, counted on the meta device."""
+    """Exact multiply-accumulates of one generated frame, counted on the meta device."""
     config, channels = saved.config.generator, saved.metadata["semantic_channels"]
     with torch.device("meta"):
         generator = build_generator(config, semantic_channels=channels)

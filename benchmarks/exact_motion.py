@@ -1,4 +1,4 @@
-"""Where does each pixel of a sample really come from? Its exact flows, cut and scaled as the frames that are judged."""
+"""Exact flows of the sample datasets, cut and scaled as the frames that are evaluated."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ def write_exact_flows(protocol: Protocol, clips: Sequence[VideoSequence], *, roo
     """Write the flows of all clips as the metric ``flow_epe`` reads them.
 
     Args:
-        protocol: tells which sequence each clip is of.
+        protocol: says which sequence each clip is of.
         clips: the same, as videos.
         root: the dataset; exact motion is in ``<phase>_flow/<sequence>/*.npz``, where there is any.
         folder: gets ``<clip>/<number>.npy``; none for a clip's first frame, which has no frame before it.
@@ -31,9 +31,9 @@ def write_exact_flows(protocol: Protocol, clips: Sequence[VideoSequence], *, roo
     source = root / f"{protocol.phase}_flow"
     if not source.is_dir():
         return None
-    for told, clip in zip(protocol.clips, clips, strict=True):
+    for part, clip in zip(protocol.clips, clips, strict=True):
         for number in range(1, clip.num_frames):
-            motion = read_motion(source / told.sequence / f"{clip.frame_name(number)}.npz")
+            motion = read_motion(source / part.sequence / f"{clip.frame_name(number)}.npz")
             flow = placed_flow(motion["backward"], unknown=motion["appeared"], placement=clip.placement)
             with atomic_write(folder / clip.name / f"{number:05d}.npy") as scratch, scratch.open("wb") as file:
                 np.save(file, flow)

@@ -1,4 +1,4 @@
-"""Which true frames does ``benchmark.py motion`` try to recover, and what semantic frames come with them?"""
+"""True frames that ``benchmark.py motion`` recovers, and the semantic frames that belong to them."""
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -134,7 +134,7 @@ def windows_without_cut(path: Path, *, most_windows: int) -> list[list[np.ndarra
 
 
 def derived_semantics(windows: list[list[np.ndarray]], *, of_face: bool) -> dict[str, Semantics]:
-    """Semantic maps as an ideal annotator might draw them, for videos that have none: they fit the frames exactly.
+    """Semantic maps as an ideal annotator might make them, for videos that have none: they fit the frames exactly.
 
     Labels are greys of the blurred frame, sorted into classes that are equally common in the first frame. Of a face
     the coarse maps are its edges.

@@ -1,8 +1,8 @@
-"""What does motion compensation make of frames that a student drew? A part of ``benchmark.py motion``.
+"""Motion compensation between frames that a student generated: a part of ``benchmark.py motion``.
 
-The student draws the key-frames of its dataset; each method fills the rest. Compared are the filled frames, with
-the true ones, and with those that the same student draws when it draws every frame. A student that draws a key-frame
-also says how it moved since the key-frame before: two methods take that in place of the image flow.
+The student generates the key-frames of its dataset; each method fills the rest. Compared are the filled frames, with
+the true ones, and with those of the same student on every frame. With a key-frame the student also gives its flow from
+the key-frame before: two methods use that in place of the image flow.
 """
 
 import statistics
@@ -42,12 +42,12 @@ GUIDED_STUDENT_FLOW = "guided, the student's flow"
 
 @dataclass
 class GeneratedRow:
-    """What a method made of a student's key-frames; means over the frames that were not drawn.
+    """What a method made of a student's key-frames; means over the frames that were not generated.
 
     Attributes:
         student, method: who.
         psnr, ssim: against the true frames; dB, and of luma.
-        psnr_every_frame: against those of the student that draws every frame, dB.
+        psnr_every_frame: against those of the student on every frame, dB.
     """
 
     student: str
@@ -61,12 +61,12 @@ class Listener:
     """A generator whose flows are kept."""
 
     def __init__(self, generator: Runtime) -> None:
-        """Args: what draws."""
+        """Args: the generator."""
         self.generator = generator
         self.flows: list[Tensor | None] = []
 
     def __call__(self, *inputs: Tensor, **settings: Tensor | bool | None) -> GeneratorOutput:
-        """Draw, and keep the flow from the frame to the one before it, [2, H, W]; None without any."""
+        """Generate, and keep the flow from the frame to the one before it, [2, H, W]; None without any."""
         output = self.generator(*inputs, **settings)  # type: ignore[arg-type]
         self.flows.append(None if output.flow is None else output.flow[0])
         return output
@@ -76,18 +76,18 @@ def compare_generated(folder: str, arguments: Namespace, *, most_windows: int) -
     """The rows of a checkpoint, on the dataset of its kind, of which ``most_windows`` windows are looked at.
 
     Raises:
-        UserError: no student that draws videos, or no dataset for it.
+        UserError: no student that makes videos, or no dataset for it.
     """
     saved = checkpoints.load(folder, flag="--checkpoints")
     config = saved.config.data
     if config.dataset_mode not in SAMPLES:
-        raise UserError(f"--checkpoints {folder}: draws {config.dataset_mode}; expected one of {', '.join(SAMPLES)}")
+        raise UserError(f"--checkpoints {folder}: is for {config.dataset_mode}; expected one of {', '.join(SAMPLES)}")
     root = getattr(arguments, config.dataset_mode)
     if root is None:
-        raise UserError(f"--checkpoints {folder}: draws {config.dataset_mode}; give --{config.dataset_mode} DIR")
+        raise UserError(f"--checkpoints {folder}: is for {config.dataset_mode}; give --{config.dataset_mode} DIR")
     generator = load_generator(saved)
     if isinstance(generator, GlobalGenerator):
-        raise UserError(f"--checkpoints {folder}: draws single images; expected a video generator")
+        raise UserError(f"--checkpoints {folder}: makes single images; expected a video generator")
     listener = Listener(generator)
     engine = Synthesizer(
         listener,
@@ -116,7 +116,7 @@ def compare_generated(folder: str, arguments: Namespace, *, most_windows: int) -
 def _compare(
     sequence: VideoSequence, engine: Synthesizer, listener: Listener, *, kind: str, num_frames: int
 ) -> dict[str, list[tuple[float, float, float]]]:
-    """For every method the scores of every frame that was not drawn."""
+    """For every method the scores of every frame that was not generated."""
     images = [sequence.image(number) for number in range(num_frames)]
     true = [image for image in images if image is not None]
     if len(true) < num_frames:
@@ -128,16 +128,16 @@ def _compare(
     keys = choose_keyframes(thumbnails, method="dp", share=SHARE, num_given=count)
     listener.flows.clear()
     held = list(engine.frames(semantics.__getitem__, key_frames=keys, first_frames=true[:count]))
-    drawn = {number: held[number] for number in keys}
+    generated = {number: held[number] for number in keys}
     flows = dict(zip(keys[count:], listener.flows, strict=True))
     found = {}
     for name in (*METHODS, STUDENT_FLOW, GUIDED_STUDENT_FLOW):
         if name in METHODS:
-            made = recover(name, drawn, semantics, kind=kind, seed=0)
+            made = recover(name, generated, semantics, kind=kind, seed=0)
         elif None in flows.values():
             continue  # this student has no flow
         else:
-            made = moved_by_student(drawn, flows, semantics if name == GUIDED_STUDENT_FLOW else [], kind=kind)
+            made = moved_by_student(generated, flows, semantics if name == GUIDED_STUDENT_FLOW else [], kind=kind)
         found[name] = [
             (psnr(made[number], true[number]), ssim(made[number], true[number]), psnr(made[number], every[number]))
             for number in sorted({*range(num_frames)} - {*keys})
@@ -152,7 +152,7 @@ def moved_by_student(
 
     Args:
         keyframes: frame number -> frame, from 0 on.
-        flows: from every drawn key-frame to the one before, [2, H, W].
+        flows: from every generated key-frame to the one before, [2, H, W].
         semantics: of all frames, to be guided by; or none.
         kind: of the semantic frames.
     """
@@ -184,5 +184,5 @@ def generated_text(rows: Sequence[GeneratedRow]) -> str:
     lines = [
         [row.student, row.method, f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.psnr_every_frame:.2f}"] for row in rows
     ]
-    header = ["student", "between its frames", "dB to true frames", "SSIM", "dB to every frame drawn"]
+    header = ["student", "between its frames", "dB to true frames", "SSIM", "dB to every frame generated"]
     return f"between generated key-frames, share {SHARE}\n\n{text_table(header, lines)}"

@@ -1,6 +1,6 @@
-"""Which key-frames, and what whole pipelines make of them: a part of ``benchmark.py motion``.
+"""Rules that choose key-frames, and whole pipelines: a part of ``benchmark.py motion``.
 
-Every rule gets as many key-frames as the published one takes. Frames are true ones, the rest is recovered.
+Every rule gets as many key-frames as the published one. Frames are true ones, the rest is recovered.
 """
 
 import statistics
@@ -37,7 +37,7 @@ class ChoiceRow:
 
     Attributes:
         video, rule, interpolation: who and what.
-        keyframes: in all windows; the live rule may take a few more or less than the others.
+        keyframes: in all windows; the live rule may have a few more or less than the others.
         psnr: against the true frames, dB.
         choice_ms: processor time of the choice, thumbnails given, per frame of the video.
     """
@@ -87,7 +87,7 @@ def _thumbnails(footage: Footage, place: int) -> Tensor:
 
 
 def _timed_choice(rule: str, thumbnails: Tensor) -> tuple[list[int], float]:
-    """Key-frames, as many as the published rule takes, and milliseconds per frame."""
+    """Key-frames, as many as the published rule has, and milliseconds per frame."""
     count = len(choose_keyframes(thumbnails, method="published", share=1, num_given=NUM_GIVEN))
     start = time.process_time()
     keys = choose(rule, thumbnails, count=count)

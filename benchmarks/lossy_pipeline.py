@@ -1,4 +1,4 @@
-"""How did the published program fill the frames between key-frames? An imitation, to be compared with, never used.
+"""Imitation of how the published program filled the frames between key-frames, to compare with alone.
 
 It knows no times: key-frames become a video of a constant rate, whose rate is raised by ffmpeg's motion interpolation
 in 4:2:0 and through compressed files, and frames are deleted at random until their number is right.

@@ -1,4 +1,4 @@
-"""How many multiply-accumulates and parameters do the generators have, beside the paper's own figures?
+"""Multiply-accumulates and parameters of the generators, beside the paper's own figures.
 
 Networks are traced on the ``meta`` device: no memory, no weights, no data.
 """
@@ -64,7 +64,7 @@ class Row:
             generators, not within it for students, since that is what reproduces the published figures.
         motion_gmacs: estimated operations of motion compensation, within none of the others; None: no estimate.
         params_m: parameters in 10^6.
-        keyframe_share: drawn frames per output frame.
+        keyframe_share: generated frames per output frame.
         published_gmacs: what the paper states; None where it states nothing.
     """
 
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
     share, interpolation = arguments.keyframe_share, arguments.interpolation
     if not 0 < share <= 1:
         raise UserError(f"--keyframe_share {share}: expected more than 0, at most 1")
-    # mistakes are told before the large networks are counted
+    # mistakes are reported before the large networks are counted
     ours = [*preset_rows(share=share, interpolation=interpolation)]
     ours += [checkpoint_row(path, share=share, interpolation=interpolation) for path in arguments.checkpoint]
     rows = [row for task in TASKS for row in published_rows(task, interpolation=interpolation)] + ours
@@ -162,7 +162,7 @@ def checkpoint_row(path: str, *, share: float, interpolation: str) -> Row:
 
 
 class Cost(NamedTuple):
-    """What drawing one frame costs; ``paper`` is how the published figures count this kind of generator."""
+    """What generating one frame costs; ``paper`` is how the published figures count this kind of generator."""
 
     size: tuple[int, int]
     macs: MacCount

@@ -1,4 +1,4 @@
-"""How far do figures move when the training's seed changes? Tables of several seeds, brought together."""
+"""Mean and spread of figures over trainings that differ in their seed alone."""
 
 import json
 import statistics

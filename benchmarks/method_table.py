@@ -1,4 +1,4 @@
-"""How do our models compare with each other on the same clips, beside the paper's table?"""
+"""Table of our models on the same clips, beside the paper's table."""
 
 import argparse
 from pathlib import Path
@@ -19,7 +19,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The subcommand's flags."""
     parser.add_argument("--checkpoints", nargs="+", metavar="FOLDER", help="the original generator, the low-demand "
                         "student, and, where it is another one, the part-time student")  # fmt: skip
-    parser.add_argument("--baseline", action="append", default=[], metavar="FOLDER", help="a further generator, drawn "
+    parser.add_argument("--baseline", action="append", default=[], metavar="FOLDER", help="a further generator, run "
                         "at every frame, such as a narrower one; may be given several times")  # fmt: skip
     parser.add_argument("--merge", nargs="+", type=Path, metavar="FILE", help="in place of all else: bring the "
                         "table.json of several seeds together")  # fmt: skip

@@ -29,7 +29,7 @@ from util.media.pictures import to_uint8, write_picture
 
 EVERYWHERE = ("psnr", "ssim", "frechet_lite0", "warping_error", "flicker", "fid", "fvd", "lpips")
 OF_TASK = {"face": ("landmark_error",), "pose": ("pose_error",)}
-# metrics of one video alone, which judge the real one, too
+# metrics of one video alone, which measure the real one, too
 NOT_ZERO_OF_REAL = {
     "warping_error": "less than that is smoother than life, not better",
     "flow_epe": "that much is the error of the estimated flow",
@@ -40,7 +40,7 @@ POSE_METRICS = ("pose_error", "keypoint_error")
 
 @dataclass(frozen=True)
 class Entry:
-    """Who takes part: a checkpoint, and the way its frames become a video.
+    """A method to compare: a checkpoint, and the way its frames become a video.
 
     Attributes:
         label: its name in tables.
@@ -64,16 +64,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What was found of one method.
+    """Figures of one method.
 
     Attributes:
         entry: who it is.
         cost: multiply-accumulates and parameters.
-        fps: frames made a second on this device: drawing and motion compensation, without reading and writing.
+        fps: frames made a second on this device: generation and motion compensation, without reading and writing.
         ms: the same as milliseconds a frame.
         training_seed: of its checkpoint.
         results: a figure a metric.
-        takes: what it made of each clip.
+        sequence_results: what it made of each clip.
     """
 
     entry: Entry
@@ -87,14 +87,14 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was found.
+    """Figures of all methods on one dataset.
 
     Attributes:
         task: ``face``, ``street``, ``pose`` or ``paired``.
         protocol: which clips.
         device: where it was timed, in words.
         frames_per_second: at which the clips play.
-        standings: one a method.
+        method_results: one a method.
         not_measured: metrics that could not be had, and why.
         of_real_frames: figures of the real videos themselves, of metrics for which they are not 0.
     """
@@ -114,11 +114,11 @@ class Comparison:
 
 
 def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> None:
-    """The flags that say on what and how methods are judged."""
+    """The flags that say on what and how methods are evaluated."""
     add = parser.add_argument
     add("--dataroot", metavar="DIR", help="folder of the dataset")
     add("--phase", default="test", help="its part (default: %(default)s)")
-    add("--protocol", type=Path, metavar="FILE", help="judge the clips that this file names (default: cut anew and "
+    add("--protocol", type=Path, metavar="FILE", help="evaluate the clips that this file names (default: cut anew and "
         "written to protocol.json of the output)")  # fmt: skip
     add("--clip_length", type=int, default=CLIP_LENGTH, metavar="N", help="frames of a clip, given ones included "
         "(default: %(default)s, the paper's)")  # fmt: skip
@@ -139,7 +139,7 @@ def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> No
 
 
 def check_common_flags(arguments: argparse.Namespace) -> None:
-    """Tell mistakes before anything is loaded.
+    """Report mistakes before anything is loaded.
 
     Raises:
         UserError: a flag is missing or impossible.
@@ -168,10 +168,10 @@ def metric_names(asked: str | None, *, task: str) -> list[str]:
 
 
 def compare(entries: Sequence[Entry], arguments: argparse.Namespace, folder: Path) -> Comparison:
-    """Let all methods make all clips, and judge what they made.
+    """Let all methods make all clips, and measure what they made.
 
     Args:
-        entries: who takes part; labels differ.
+        entries: the methods; labels differ.
         arguments: what ``add_common_flags`` parsed.
         folder: gets ``frames/<method>/<clip>/*.png`` and ``<clip>.mp4``, with the real frames as one more
             method, and a video of the semantics.
@@ -252,7 +252,7 @@ def run_clips(
     for clip in clips:
         for number in range(clip.num_frames):
             real = clip.image(number)
-            assert real is not None  # the protocol takes no clip without
+            assert real is not None  # a protocol has no clip without
             write_picture(folder / "real" / clip.name / f"{clip.frame_name(number)}.png", to_uint8(real))
         write_references(clip, folder)
         made = evaluate(
@@ -306,7 +306,7 @@ class Evaluator:
         return {name: value for name, value in found.items() if value is not None}
 
     def results(self, pairs: list[Pair], rules: Rules, *, method: str, clip_length: int) -> list[Result]:
-        """A figure a metric; those that look at whole clips do so, whatever the window of the bootstrap."""
+        """A figure a metric; those on whole clips use these, whatever the window of the bootstrap."""
         poses = None if self.sources.poses is None else self.sources.poses / method
         own = (self._metric(name, replace(self.sources, poses=poses)) for name in self.names)
         found = []
@@ -352,7 +352,7 @@ def make_method_result(
 
 @functools.lru_cache(maxsize=32)
 def frame_cost(config: GeneratorConfig, semantic_channels: int, size: tuple[int, int]) -> macs.Cost:
-    """What a drawn frame costs; several methods share a checkpoint, so it is kept."""
+    """Cost of a generated frame, kept, since several methods share a checkpoint."""
     return macs.measure(config, semantic_channels=semantic_channels, size=size)
 
 

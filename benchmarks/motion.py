@@ -1,8 +1,8 @@
-"""How close does motion compensation come to true frames, and how long does it take?
+"""Quality and time of motion compensation on true frames.
 
 Frames of real videos are dropped and recovered from those that are left. All methods recover the same frames in
 turn, in one process with one thread; times are processor times, so that other programs disturb little. Then whole
-pipelines: the choice of key-frames, and what lies between them. Then the same between frames that a student drew.
+pipelines: the choice of key-frames, and what lies between them. Then the same between frames that a student generated.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         add(f"--{kind}", type=Path, metavar="DIR", help=text + "; exact motion is compared with where there is any")
     add("--phase", default="test", help="its part (default: %(default)s)")
     add("--checkpoints", nargs="+", default=[], metavar="FOLDER",
-        help="students, whose drawn frames of the datasets are looked at too")  # fmt: skip
+        help="students, whose generated frames of the datasets are measured too")  # fmt: skip
     add("--gaps", nargs="+", default=list(GAPS), metavar="N",
         help=f"distances of key-frames, or irregular (default: {' '.join(GAPS)})")  # fmt: skip
     add("--methods", "--contestants", dest="methods", nargs="+", choices=METHODS, metavar="NAME", default=None,
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
     gaps = ["3"] if arguments.quick else arguments.gaps
     methods = arguments.methods or (QUICK_METHODS if arguments.quick else DEFAULT_METHODS)
     generated: list[GeneratedRow] = []
-    for folder in arguments.checkpoints:  # first, since they may be wrong, and what follows takes long
+    for folder in arguments.checkpoints:  # first, since they may be wrong, and what follows is slow
         generated += compare_generated(folder, arguments, most_windows=most)
     rows: list[Row] = []
     choices: list[ChoiceRow] = []

@@ -1,8 +1,8 @@
-"""How much arithmetic does motion compensation do? The paper's tables count it as nothing; here is an estimate.
+"""Estimated arithmetic of motion compensation, which the paper's tables count as nothing.
 
-Counted from the parameters of the algorithms in ``models/interpolation/base.py``, in the unit of ``util/count_macs.py``: one product
-that is added to a sum; in searches, one difference of two pixels that is added to a cost. Searches count as if none
-stopped early, so these are upper bounds. Divisions, comparisons and copies count nothing.
+Counted from the parameters of the algorithms in ``models/interpolation``, in the unit of ``util/count_macs.py``: one
+product that is added to a sum; in searches, one difference of two pixels that is added to a cost. Searches count as if
+none stopped early, so these are upper bounds. Divisions, comparisons and copies count nothing.
 """
 
 from dataclasses import dataclass
@@ -89,8 +89,8 @@ def _guided_cost(*, smallest_side: int) -> MotionCost:
     image_flow = _inverse_search_flow(*DENSE_SEARCHES["dis"], smallest_side=smallest_side)
     guide_flow = _inverse_search_flow(_GUIDE_STRIDE, 1, smallest_side=smallest_side)
     correction = (1 + 4) * 2 * _BLUR + 4  # how clear outlines are, and four coordinates, blurred along both axes
-    judged = (2 * BILINEAR + 2 + COLOURS) / 4  # both guides moved and compared, both key-frames compared; at a quarter
-    answer = 2 * COLOURS * CUBIC + judged + BILINEAR + COLOURS + COLOURS  # moved, judged, blended, weighted
+    compared = (2 * BILINEAR + 2 + COLOURS) / 4  # both guides moved and compared, both key-frames compared, at 1/4
+    answer = 2 * COLOURS * CUBIC + compared + BILINEAR + COLOURS + COLOURS  # moved, compared, blended, weighted
     straight = 2 * 2 * 2
     return MotionCost(
         per_gap=2 * image_flow + COLOURS * 2, per_frame=2 * guide_flow + straight + correction + _ANSWERS * answer

@@ -1,4 +1,4 @@
-"""Who takes part in ``benchmark.py motion``?"""
+"""Methods that ``benchmark.py motion`` compares."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

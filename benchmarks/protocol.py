@@ -1,7 +1,7 @@
-"""Which clips are judged? A file says it, so that a rerun, or somebody else, judges the same frames.
+"""Clips of an evaluation, kept in a file, so that every rerun evaluates the same frames.
 
 The published evaluation: clips of 28 frames one after the other, each started anew from its first 2 frames, which are
-given and not judged.
+given and not evaluated.
 """
 
 import json
@@ -50,16 +50,16 @@ class Clip:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything about an evaluation that does not depend on who is evaluated.
+    """Everything about an evaluation that does not depend on the methods.
 
     Attributes:
         phase: the part of the dataset.
         clip_length: frames of a clip; the last of a sequence may be shorter.
-        num_given: real frames at the start of each clip, not judged.
+        num_given: real frames at the start of each clip, not evaluated.
         window: frames of one unit of the bootstrap: a clip, or a part of one where there is one clip alone.
         seed: of the bootstrap.
-        num_left_out: frames at the ends of sequences that are too few to be judged.
-        clips: what is made and judged.
+        num_left_out: frames at the ends of sequences that are too few to be evaluated.
+        clips: what is made and evaluated.
     """
 
     phase: str
@@ -71,7 +71,7 @@ class Protocol:
     clips: tuple[Clip, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be judged."""
+        """Refuse what cannot be evaluated."""
         if self.num_given < 1 or self.clip_length <= self.num_given or self.window < 1 or not self.clips:
             raise UserError(
                 f"protocol: expected clips longer than their given frames, 1 or more of each, found {len(self.clips)} "
@@ -79,37 +79,37 @@ class Protocol:
             )
 
     @property
-    def num_judged(self) -> int:
+    def num_evaluated(self) -> int:
         """Frames that are not given."""
         return sum(clip.num_frames - self.num_given for clip in self.clips)
 
     def in_words(self) -> list[str]:
         """What a reader of figures must know, a sentence each."""
         num_sequences = len({clip.sequence for clip in self.clips})
-        told = [
+        sentences = [
             f"{counted(len(self.clips), 'clip')} of at most {self.clip_length} frames from "
             f"{counted(num_sequences, 'sequence')} of phase '{self.phase}'; each starts from {self.num_given} real "
-            f"frames, {counted(self.num_judged, 'frame')} judged."
+            f"frames, {counted(self.num_evaluated, 'frame')} evaluated."
         ]
         if self.num_left_out:
-            told.append(
+            sentences.append(
                 f"Left out at the ends of sequences, too few for a clip: {counted(self.num_left_out, 'frame')}."
             )
         if len(self.clips) == 1:
-            told.append(
+            sentences.append(
                 f"One clip alone: intervals come from resampling its windows of {self.window} frames. They hang "
                 "together, so the intervals are too narrow, and say nothing about other videos."
             )
         elif num_sequences == 1:
-            told.append(
+            sentences.append(
                 "One sequence alone: intervals come from resampling its clips. They say nothing about other videos."
             )
         else:
-            told.append("Intervals come from resampling whole clips.")
+            sentences.append("Intervals come from resampling whole clips.")
         num_units = sum(math.ceil(clip.num_frames / self.window) for clip in self.clips)
         if num_units < FEW_UNITS:
-            told.append(f"There are only {num_units} of them to resample: the intervals are rough.")
-        return told
+            sentences.append(f"There are only {num_units} of them to resample: the intervals are rough.")
+        return sentences
 
 
 def make_protocol(
@@ -189,11 +189,11 @@ def read_protocol(path: Path) -> Protocol:
         UserError: the file is missing or something else.
     """
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if told.pop("format") != FORMAT:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
             raise ValueError("another format")
-        clips = tuple(Clip(**one) for one in told.pop("clips"))
-        return Protocol(**told, clips=clips)
+        clips = tuple(Clip(**one) for one in values.pop("clips"))
+        return Protocol(**values, clips=clips)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: expected a protocol as `benchmark.py table` writes it, found something else ({error})"

@@ -1,4 +1,4 @@
-"""What does the paper's own table say? Figures to stand beside ours, never among them: other hardware, other data."""
+"""The paper's own table. Its figures stand beside ours, never among them: other hardware, other data."""
 
 from typing import NamedTuple
 

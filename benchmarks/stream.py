@@ -1,4 +1,4 @@
-"""Does a stream of an hour stay exact and flat: every frame, its time, the share of key-frames, and the memory?
+"""A stream of an hour: number and times of its frames, share of key-frames, and memory.
 
 A looped semantic video goes through the live engine with its threads and into an mp4 file, as fast as it can: a tiny
 generator and tiny frames, since the length is what is tried. The file is then read back, frame time by frame time.
@@ -38,7 +38,7 @@ HOUR = 3600 * FRAMES_PER_SECOND
 SIDE = 32
 LOOP = 500  # frames of the semantic video, over and over
 SHARE, LOOKAHEAD = 0.3, 6
-# key-frames that a live stream may have beyond its share, as models/keyframes/offline.py promises; and megabytes of growth
+# key-frames of a live stream beyond its share, as models/keyframes promises; and megabytes of growth
 MOST_BEYOND_SHARE, MOST_GROWTH_MB = 3, 50.0
 # memory is settled after so many frames, and looked at again after each further thousand
 SETTLED, STEP = 2000, 1000
@@ -55,11 +55,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the stream, print and write what was found.
 
     Raises:
-        UserError: fewer frames than memory needs to settle, a system that does not tell memory, or the stream was not
+        UserError: fewer frames than memory needs to settle, a system that does not report memory, or the stream was not
             exact and flat.
     """
     if resource is None:
-        raise UserError("benchmark.py stream: expected a system that tells a process its memory; use Linux or macOS")
+        raise UserError(
+            "benchmark.py stream: expected a system that reports the memory of a process; use Linux or macOS"
+        )
     if arguments.frames <= SETTLED + STEP:
         raise UserError(f"--frames {arguments.frames}: expected more than {SETTLED + STEP}, where memory has settled")
     found = measure_stream(arguments.frames)
@@ -140,7 +142,7 @@ def frame_times(path: Path) -> list[Fraction]:
 
 
 def resident_mb() -> float:
-    """Megabytes of memory that this process holds now; where the system does not tell, the most it ever held."""
+    """Megabytes of memory that this process holds now; where the system does not report it, the most it ever held."""
     status = Path("/proc/self/statm")
     if status.is_file():
         return int(status.read_text().split()[1]) * resource.getpagesize() / 2**20

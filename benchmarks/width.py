@@ -1,4 +1,4 @@
-"""How wide may a plain generator be to cost what a student costs? The simplest compression to compare with."""
+"""Width at which a plain generator costs what a student costs: the simplest compression to compare with."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, metavar="FOLDER", help="the generator that is made narrower")
     parser.add_argument("--target", required=True, metavar="FOLDER", help="the student whose cost is the goal")
     parser.add_argument("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X",
-                        help="of the student; 1: it draws every frame (default: %(default)s)")  # fmt: skip
+                        help="of the student; 1: it generates every frame (default: %(default)s)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -37,7 +37,7 @@ def nearest_width(config: TrainConfig, *, target: float) -> int:
 
     Args:
         config: of the generator.
-        target: 10^9 exact multiply-accumulates of a drawn frame.
+        target: 10^9 exact multiply-accumulates of a generated frame.
     """
     # every finer scale halves the channels
     step = 2**config.generator.n_scales_spatial if config.generator.n_scales_spatial > 1 else 1
@@ -54,5 +54,5 @@ def with_width(config: TrainConfig, width: int) -> TrainConfig:
 
 
 def gmacs(config: TrainConfig) -> float:
-    """10^9 exact multiply-accumulates of one drawn frame."""
+    """10^9 exact multiply-accumulates of one generated frame."""
     return config_row(config, "", share=1.0, interpolation="nearest").exact_gmacs

@@ -1,1 +1,1 @@
-"""Numbers that say how good frames are, and what exactly was measured; ``registry.py`` knows them all by name."""
+"""Metrics of generated frames, and the choices behind each figure; ``registry.py`` knows them by name."""

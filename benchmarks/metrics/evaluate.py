@@ -35,7 +35,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--start_frame", type=int, default=0, metavar="N", help="test.py's --start_frame (default: 0)")
     add("--max_frames", type=int, default=0, metavar="N", help="test.py's --max_frames (default: 0, all)")
     add("--metrics", default=DEFAULT_METRICS, metavar="A,B,…", help=f"of {', '.join(METRICS)} (default: %(default)s)")
-    add("--num_given", type=int, metavar="N", help="first frames of a sequence that are not judged (default: what "
+    add("--num_given", type=int, metavar="N", help="first frames of a sequence that are not evaluated (default: what "
         f"RESULTS_DIR says, else {NUM_GIVEN})")  # fmt: skip
     add("--clip_length", type=int, default=CLIP_LENGTH, metavar="N", help="frames of a clip: the unit of the "
         "bootstrap, and what fvd looks at (default: %(default)s)")  # fmt: skip
@@ -128,7 +128,7 @@ def _real_videos(arguments: argparse.Namespace) -> Sequence[Video]:
         return find_videos(arguments.real)
     dataroot = arguments.dataroot or _from_results(arguments, "summary.json").get("dataset")
     if dataroot is None:
-        raise UserError("--checkpoint tells how frames are cut, not where they are: give --dataroot too")
+        raise UserError("--checkpoint says how frames are cut, not where they are: give --dataroot too")
     data = checkpoints.load(arguments.checkpoint, flag="--checkpoint").config.data
     return build_sequences(
         data,
@@ -150,7 +150,7 @@ def _num_given(arguments: argparse.Namespace, method: str) -> dict[str, int] | i
     if arguments.num_given is not None:
         return int(arguments.num_given)
     sequence_results = _from_results(arguments, "metrics.json").get(method)
-    return NUM_GIVEN if sequence_results is None else {take["sequence"]: take["num_given"] for take in sequence_results}
+    return NUM_GIVEN if sequence_results is None else {one["sequence"]: one["num_given"] for one in sequence_results}
 
 
 def _from_results(arguments: argparse.Namespace, name: str) -> dict:

@@ -1,4 +1,4 @@
-"""How far are the generated frames, as a set, from the real ones? FID, and a stand-in on features a package carries."""
+"""FID, the distance of two sets of frames, and a stand-in on features that a package carries."""
 
 from typing import Any
 

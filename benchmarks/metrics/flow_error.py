@@ -1,4 +1,4 @@
-"""How far is an estimated motion from the exact one, where that is known?"""
+"""End-point error of an estimated motion, where the exact one is known."""
 
 import struct
 from pathlib import Path

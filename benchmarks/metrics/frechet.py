@@ -1,4 +1,4 @@
-"""How far apart are two sets of feature vectors, seen as two normal distributions?"""
+"""Fréchet distance of two sets of feature vectors, seen as two normal distributions."""
 
 import numpy as np
 

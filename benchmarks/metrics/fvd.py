@@ -1,4 +1,4 @@
-"""How far are the generated clips, as a set, from the real ones? FVD: FID's distance on features of whole clips."""
+"""FVD, the distance of two sets of clips: FID's distance on features of whole clips."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def make_fvd(*, i3d_weights: str | None, device: torch.device) -> FrechetMetric:
     """FVD (Unterthiner et al. 2018) on pooled features of I3D, RGB, Kinetics-400.
 
     Clips are the frames 0-27, 28-55 and so on of every sequence, given frames included (the paper's protocol: 28
-    frames, the first 2 given); a rest shorter than a clip is left out and counted. Nothing is drawn at random.
+    frames, the first 2 given); a rest shorter than a clip is left out and counted. Nothing is random.
 
     Args:
         i3d_weights: path of ``rgb_imagenet.pt``.
@@ -33,7 +33,7 @@ def make_fvd(*, i3d_weights: str | None, device: torch.device) -> FrechetMetric:
     if i3d_weights is None:
         raise UserError(
             "fvd: needs I3D's RGB Kinetics weights (rgb_imagenet.pt, 50 MB): give their path with --i3d_weights; of "
-            "the metrics that need no weights, warping_error and flicker judge motion"
+            "the metrics that need no weights, warping_error and flicker measure motion"
         )
     network = load_i3d(i3d_weights).to(device)
     path = Path(i3d_weights)

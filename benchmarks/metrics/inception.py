@@ -1,4 +1,4 @@
-"""What does FID's network see in a picture? Inception-v3 as TensorFlow published it in 2015, on torchvision's layers.
+"""FID's network: Inception-v3 as TensorFlow published it in 2015, on torchvision's layers.
 
 torchvision's own weights are another training of another network: averages at the border, the last pooling and the
 number of classes differ. Figures made with those are not FID.
@@ -57,7 +57,7 @@ class _BlockE(_AveragesWhatIsThere, InceptionE):
 
 
 class _LastBlock(InceptionE):
-    """The published network takes the largest value here, where its description has the average."""
+    """The published network has the largest value here, where its description has the average."""
 
     def _forward(self, x: Tensor) -> list[Tensor]:
         *others, _ = super()._forward(x)

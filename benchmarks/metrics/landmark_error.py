@@ -1,4 +1,4 @@
-"""Is the face where the landmarks wanted it? Landmarks are found again in the generated frames and compared."""
+"""Landmark error: landmarks found again in the generated frames, against the wanted ones."""
 
 from pathlib import Path
 

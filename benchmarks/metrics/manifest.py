@@ -1,4 +1,4 @@
-"""What exactly was measured? Only figures that were made alike may stand in one table."""
+"""Manifest of a figure: every choice behind it. Only figures that were made alike may stand in one table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -21,8 +21,8 @@ class Manifest:
     Attributes:
         metric: its name.
         version: of our definition; it grows whenever the same frames would give another figure.
-        frames: judged frames, all sequences together.
-        clips: what was judged, such as ``talk[2:28]``: sequence, first frame and the one after the last.
+        frames: evaluated frames, all sequences together.
+        clips: what was evaluated, such as ``talk[2:28]``: sequence, first frame and the one after the last.
         sizes: the frames' sizes, ``height x width``, each once.
         crop: how the frames were cut from their videos.
         seed: of the bootstrap.
@@ -46,13 +46,13 @@ class Result:
     """A figure of one method.
 
     Attributes:
-        value: None when no frame could be judged.
+        value: None when no frame could be evaluated.
         interval: where 95 % of the figures of resampled clips lie; None with fewer than two clips.
         better: which direction is better.
         unit: of the value; empty for none.
         manifest: how it was made.
-        per_frame: by sequence, one value a frame; None where a frame was not judged. Empty for distances of sets.
-        num_missed: frames that should have been judged and could not be (no face found, no pose file).
+        per_frame: by sequence, one value a frame; None where a frame was not evaluated. Empty for distances of sets.
+        num_missed: frames that should have been evaluated and could not be (no face found, no pose file).
         note: what a reader should know, a line; empty for nothing.
     """
 

@@ -1,4 +1,4 @@
-"""How does a comparison of frames become a figure of a method, with its interval and its manifest?"""
+"""From scores or features of frames to a method's figure, with its interval and its manifest."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Rules:
 
 
 class Metric(Protocol):
-    """Judges a method."""
+    """A figure of a method."""
 
     @property
     def name(self) -> str:
@@ -53,8 +53,8 @@ class MeanOverFrames:
         name: of the metric.
         version: of its definition, see ``Manifest``.
         better: which direction is better.
-        score: the scores of a sequence, one a frame; None for frames that are given or cannot be judged.
-        needs_past: whether frame 0 cannot be judged, since it has no past.
+        score: the scores of a sequence, one a frame; None for frames that are given or cannot be evaluated.
+        needs_past: whether frame 0 cannot be evaluated, since it has no past.
         unit: of the score.
         backbone: the network behind it.
         settings: its own choices, for the manifest.
@@ -81,9 +81,9 @@ class MeanOverFrames:
                 raise ValueError(f"{self.name}: expected {pair.num_frames} scores of {pair.name}, got {len(scores)}")
             first = max(pair.num_given, int(self.needs_past))
             for numbers in clip_ranges(pair.num_frames, clip_length=rules.clip_length):
-                judged = [scores[number] for number in numbers if number >= first]
-                there = [score for score in judged if score is not None]
-                num_missed += len(judged) - len(there)
+                chosen = [scores[number] for number in numbers if number >= first]
+                there = [score for score in chosen if score is not None]
+                num_missed += len(chosen) - len(there)
                 if there:
                     clips.append(there)
                     labels.append(f"{pair.name}[{max(numbers.start, first)}:{numbers.stop}]")
@@ -105,7 +105,7 @@ class MeanOverFrames:
             ),
             per_frame=per_frame,
             num_missed=num_missed,
-            note=f"{num_missed} frames could not be judged" if num_missed else "",
+            note=f"{num_missed} frames could not be evaluated" if num_missed else "",
         )
 
 
@@ -149,13 +149,13 @@ class FrechetMetric:
         num_frames = num_missed = 0
         for pair in pairs:
             for numbers in clip_ranges(pair.num_frames, clip_length=rules.clip_length):
-                judged = numbers if self.takes_whole_clips else range(max(numbers.start, pair.num_given), numbers.stop)
-                if len(judged) == 0 or (self.takes_whole_clips and len(judged) < rules.clip_length):
-                    num_missed += len(judged)
+                chosen = numbers if self.takes_whole_clips else range(max(numbers.start, pair.num_given), numbers.stop)
+                if len(chosen) == 0 or (self.takes_whole_clips and len(chosen) < rules.clip_length):
+                    num_missed += len(chosen)
                     continue
-                clips.append((self.features(pair.fake, judged), self.features(pair.real, judged)))
-                labels.append(f"{pair.name}[{judged.start}:{judged.stop}]")
-                num_frames += len(judged)
+                clips.append((self.features(pair.fake, chosen), self.features(pair.real, chosen)))
+                labels.append(f"{pair.name}[{chosen.start}:{chosen.stop}]")
+                num_frames += len(chosen)
         num_samples = sum(len(fake) for fake, _ in clips)
         is_enough = num_samples >= 2
         note = f"{num_samples} samples" + (f" of {clips[0][0].shape[1]} features" if clips else "")
@@ -164,7 +164,7 @@ class FrechetMetric:
         if not is_enough:
             note += "; no figure, it needs 2 samples or more"
         if not is_enough and self.takes_whole_clips:
-            note += f": judge longer videos, or shorter clips with --clip_length (then it is called {self.name}_N)"
+            note += f": evaluate longer videos, or shorter clips with --clip_length (then it is called {self.name}_N)"
         return Result(
             value=_distance(clips) if is_enough else None,
             interval=bootstrap_interval(clips, _distance, seed=rules.seed, num_resamples=self.num_resamples)
@@ -203,8 +203,8 @@ def over_frames(compare: Callable[[Tensor, Tensor], float]) -> Callable[[Pair], 
     """The scores of a sequence by comparing each generated frame [3, H, W] with the real one."""
 
     def score(pair: Pair) -> Scores:
-        judged = (compare(*pair.frames(number)) for number in range(pair.num_given, pair.num_frames))
-        return [None] * pair.num_given + list(judged)
+        chosen = (compare(*pair.frames(number)) for number in range(pair.num_given, pair.num_frames))
+        return [None] * pair.num_given + list(chosen)
 
     return score
 

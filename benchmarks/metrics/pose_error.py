@@ -1,4 +1,4 @@
-"""Is the body where the pose wanted it? Two folders of OpenPose files are compared: one wanted, one found again."""
+"""Pose error: OpenPose files found in the generated frames, against the wanted ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -85,9 +85,9 @@ def _over_files(
     def scores(pair: Pair) -> Scores:
         poses = _pose_files(found, pair, flag="--poses")
         targets = _pose_files(wanted, pair, flag="--driven_poses")
-        judged = range(pair.num_given, pair.num_frames)
+        chosen = range(pair.num_given, pair.num_frames)
         size = pair.frames(0)[0].shape[-2:]
-        return [None] * pair.num_given + [compare(poses[one], targets[one], (size[0], size[1])) for one in judged]
+        return [None] * pair.num_given + [compare(poses[one], targets[one], (size[0], size[1])) for one in chosen]
 
     return MeanOverFrames(name, 1, "lower", scores, unit=unit)
 

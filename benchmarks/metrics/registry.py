@@ -1,4 +1,4 @@
-"""How does the name of a metric become the metric? The only place where names and weights' paths meet."""
+"""Metrics by name: the only place where names and paths of weights meet."""
 
 import argparse
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def _landmark_error(sources: Sources, device: torch.device) -> Metric:
 def _flow_epe(sources: Sources, device: torch.device) -> Metric:
     if sources.flows is None:
         raise UserError(
-            "flow_epe: needs exact flows: give their folder with --flows; benchmark.py table takes those of the samples "
+            "flow_epe: needs exact flows: give their folder with --flows; benchmark.py table has those of the samples "
             "by itself"
         )
     return make_end_point_error(sources.flows, make_flow("dis"))

@@ -1,4 +1,4 @@
-"""How are the figures of several methods shown together, and kept so that they can be compared later?"""
+"""Figures of several methods as a table, and as a JSON file for later comparisons."""
 
 import json
 from collections.abc import Sequence
@@ -70,10 +70,10 @@ def read_results(path: Path) -> dict[str, list[Result]]:
 
 
 def _result(values: dict[str, Any]) -> Result:
-    told = {one.name: values["manifest"][one.name] for one in fields(Manifest)}
-    if told["backbone"] is not None:
-        told["backbone"] = Backbone(**told["backbone"])
+    manifest = {one.name: values["manifest"][one.name] for one in fields(Manifest)}
+    if manifest["backbone"] is not None:
+        manifest["backbone"] = Backbone(**manifest["backbone"])
     # JSON knows no tuples
-    told |= {"clips": tuple(told["clips"]), "sizes": tuple(told["sizes"])}
+    manifest |= {"clips": tuple(manifest["clips"]), "sizes": tuple(manifest["sizes"])}
     interval = None if values["interval"] is None else tuple(values["interval"])
-    return Result(**(values | {"manifest": Manifest(**told), "interval": interval}))
+    return Result(**(values | {"manifest": Manifest(**manifest), "interval": interval}))

@@ -1,4 +1,4 @@
-"""Which frames are judged, and against which real ones?"""
+"""Videos as frames by number, and pairs of a generated and a real one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class PictureVideo:
 
 @dataclass(frozen=True)
 class Pair:
-    """A generated video and the real one; its first ``num_given`` frames were given and are not judged."""
+    """A generated video and the real one; its first ``num_given`` frames were given and are not evaluated."""
 
     fake: Video
     real: Video
@@ -120,10 +120,10 @@ def pair_videos(
     Args:
         fakes: generated sequences; each needs a real one.
         reals: real sequences; those that nobody generated are left out.
-        num_given: frames at the start that are not judged, for all sequences or by name.
+        num_given: frames at the start that are not evaluated, for all sequences or by name.
 
     Raises:
-        UserError: a generated sequence has no real one, or one of another length, or no frame to judge.
+        UserError: a generated sequence has no real one, or one of another length, or no frame to evaluate.
     """
     by_name: dict[str, Video] = {video.name: video for video in reals}
     if len(fakes) == len(reals) == 1:
@@ -145,7 +145,7 @@ def pair_videos(
         if not 0 <= given < fake.num_frames:
             raise UserError(
                 f"sequence {fake.name}: expected more than the {given} given frames, found {fake.num_frames}; "
-                "nothing is left to judge"
+                "nothing is left to evaluate"
             )
         pairs.append(Pair(fake, real, given))
     return pairs

@@ -1,4 +1,4 @@
-"""Does a generated video hold together in time? Measured along the real video's motion, where both frames see it."""
+"""Temporal consistency along the real video's motion: warping error and flicker."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Does the benchmark of the data room measure what it says, for every kind?"""
+"""`benchmark.py data` measures every kind of data."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Does `benchmark.py macs` print the paper's own figures?"""
+"""`benchmark.py macs` prints the paper's own figures."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Does `benchmark.py table` compare everybody on the same clips, say what it did, and give the same numbers again?"""
+"""`benchmark.py table` compares all methods on the same clips, says what it did, and is repeatable."""
 
 import csv
 import json

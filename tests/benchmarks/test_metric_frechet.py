@@ -1,4 +1,4 @@
-"""Is the Fréchet distance the one that everybody computes, and does it notice what people notice?"""
+"""The Fréchet distance is the known one, and grows with visible damage."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Are landmarks, poses and flows compared in the units that are told, and misses counted?"""
+"""Landmarks, poses and flows are compared in the stated units, and misses are counted."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Is our Inception the one of FID?"""
+"""Our Inception is FID's."""
 
 from pathlib import Path
 

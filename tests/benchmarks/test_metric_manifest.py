@@ -1,4 +1,4 @@
-"""Are figures kept with what made them, and kept apart when they were made otherwise?"""
+"""Figures are kept with what made them, and apart when they were made otherwise."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -66,12 +66,12 @@ def test_a_mean_weighs_frames_and_tells_its_clips() -> None:
     assert result == PSNR.measure([pair], Rules(clip_length=4)), "the same on every run"
 
 
-def test_a_frame_that_cannot_be_judged_is_counted() -> None:
+def test_a_frame_that_cannot_be_evaluated_is_counted() -> None:
     real = moving_scene(4)
     metric = MeanOverFrames("odd", 1, "lower", lambda pair: [None, 1.0, None, 3.0])
     result = metric.measure([pair_of(real, real, num_given=1)], Rules())
     assert (result.value, result.num_missed, result.manifest.frames) == (2.0, 1, 2)
-    assert result.note == "1 frames could not be judged"
+    assert result.note == "1 frames could not be evaluated"
 
 
 def test_the_interval_is_seeded_covers_the_mean_and_shrinks_with_clips() -> None:

@@ -1,4 +1,4 @@
-"""Does every metric get worse, step by step, as a video gets worse, and do those that look at time notice the order?
+"""Every metric gets worse, step by step, as a video gets worse; temporal ones notice the order.
 
 A line of ``WORSE`` is a metric and a way to spoil a video. What a metric cannot see is tested where it is its point: a
 distance of sets of frames does not notice their order, and a smooth video is a steady one.

@@ -1,4 +1,4 @@
-"""Does `python benchmark.py metrics` judge folders of frames, keep what it found, and say what it cannot do?"""
+"""`benchmark.py metrics` evaluates folders of frames, keeps the figures, and says what it cannot do."""
 
 import json
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_sequences_are_paired_by_name_and_must_fit(tmp_path: Path) -> None:
         pair_videos(fake, real[1:] * 2)
     (pair,) = pair_videos(fake, find_videos(tmp_path / "lone"))
     assert pair.num_frames == 4 and pair.num_given == 2
-    with pytest.raises(UserError, match="nothing is left to judge"):
+    with pytest.raises(UserError, match="nothing is left to evaluate"):
         pair_videos(fake, find_videos(tmp_path / "lone"), num_given=4)
 
 

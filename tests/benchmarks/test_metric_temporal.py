@@ -1,4 +1,4 @@
-"""Do the temporal metrics notice what happens between frames, and only that?"""
+"""Temporal metrics notice what happens between frames, and only that."""
 
 import pytest
 import torch

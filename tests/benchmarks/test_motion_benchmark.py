@@ -1,4 +1,4 @@
-"""`benchmark.py motion` measures every method at every gap, whole pipelines, and frames that a student drew."""
+"""`benchmark.py motion` measures every method at every gap, whole pipelines, and generated frames."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def measure(folder: Path, *flags: str) -> dict:
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder = tmp_path_factory.mktemp("motion")
     write_video(folder / "slide.mp4", moving_window(), frames_per_second=25)
-    few = ("--contestants", "minterpolate, streaming", "nearest", "dis-fast", "dis")
+    few = ("--methods", "minterpolate, streaming", "nearest", "dis-fast", "dis")
     return measure(folder, "--videos", str(folder / "slide.mp4"), "--gaps", "3", "irregular", *few)
 
 
