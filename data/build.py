@@ -1,6 +1,6 @@
 """Clips and sequences from a config: the only place where names of options meet datasets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -117,15 +117,35 @@ def build_clips(config: DataConfig, schedule: ScheduleConfig, *, root: Path, see
     sequences = [kind.frames(files, cache=cache) for files in found]
     for error in header_problems(sequences, index=size_index(root, "train")):
         raise error  # the first one; `python -m data.validate` tells all
+    geometry = build_geometry(config)
+    if schedule.batchSize > 1:
+        check_one_size(sequences, geometry)
     return VideoClips(
         sequences,
         encoder=kind.encoder,
-        geometry=build_geometry(config),
+        geometry=geometry,
         seed=seed,
         max_t_step=schedule.max_t_step,
         flip=kind.can_flip and not schedule.no_flip,
         affine=schedule.affine,
     )
+
+
+def check_one_size(sequences: Sequence[Frames], geometry: Geometry) -> None:
+    """Say which sequence gives clips that fit into no batch with those of the first.
+
+    Raises:
+        UserError: one does.
+    """
+    sizes = (geometry.place(frames.box(0)).size for frames in sequences)
+    first = next(sizes)
+    for frames, size in zip(sequences[1:], sizes, strict=True):
+        if size != first:
+            raise UserError(
+                f"{frames.files.leading[0].parent}: gives clips of {size[1]} x {size[0]}, the first sequence of "
+                f"{first[1]} x {first[0]}, which fit into no batch; choose a --resize_or_crop that gives one size, "
+                "such as resize, or train with --batchSize 1"
+            )
 
 
 def build_sequences(

@@ -14,7 +14,7 @@ from data.storage.video_files import VIDEO_SUFFIXES, frames_of, is_video_frame, 
 from util.errors import UserError
 from util.names import first_gap, natural_key, partners
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp", ".tif", ".tiff")
 VIDEO_METADATA = "video.json"
 DEFAULT_FRAMES_PER_SECOND = 25.0
 

@@ -19,7 +19,7 @@ from util.errors import UserError
 from util.media.pictures import labels_to_rgb
 
 # formats that change no pixel
-MAP_SUFFIXES = (".png", ".bmp")
+MAP_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 
 
 def street_files(

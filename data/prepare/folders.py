@@ -6,6 +6,7 @@ from pathlib import Path
 
 from util.errors import UserError
 from util.files import atomic_directories
+from util.media.video import video_notes
 
 
 @contextmanager
@@ -31,3 +32,13 @@ def new_folders(root: Path, targets: Sequence[str], *, name: str) -> Iterator[li
             )
     with atomic_directories([root / target for target in targets]) as scratches:
         yield scratches
+
+
+def tell_of_video(video: Path) -> None:
+    """Print what a person should know of how a video is read, a line for each thing.
+
+    Raises:
+        UserError: it is no whole video.
+    """
+    for note in video_notes(video):
+        print(f"{video}: {note}")

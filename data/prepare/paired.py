@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from data.layout import VIDEO_METADATA
-from data.prepare.folders import new_folders
+from data.prepare.folders import new_folders, tell_of_video
 from util.errors import UserError
 from util.files import write_json
 from util.media.pictures import write_picture
@@ -45,6 +45,8 @@ def prepare_paired(
         UserError: no such video, no frame in the range, videos of different lengths, or the sequence exists already.
     """
     rate = frames_per_second or probe(wanted).frames_per_second
+    tell_of_video(inputs)
+    tell_of_video(wanted)
     count, resized = 0, ""
     targets = (f"A/{phase}/{name}", f"B/{phase}/{name}")
     with new_folders(out, targets, name=name) as (folder_a, folder_b):

@@ -21,7 +21,7 @@ from data.kinds.openpose import (
 )
 from data.kinds.pose import frame_of, outside_note
 from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_METADATA
-from data.prepare.folders import new_folders
+from data.prepare.folders import new_folders, tell_of_video
 from data.prepare.partners import check_without_gaps, frame_files, partner_files
 from data.storage.picture_files import picture_size
 from util.errors import UserError
@@ -92,6 +92,7 @@ def prepare_pose(
     files = frame_files(openpose, (".json",), "OpenPose files *.json", stem=frame_of)
     if video is not None:
         check_without_gaps(files, video)
+        tell_of_video(video)
     track = followed([read_people(path) for path in files.values()])
     if track.num_missing == len(files):
         raise UserError(f"{openpose}: expected a person, found none in {len(files)} files; check OpenPose's settings")

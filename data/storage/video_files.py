@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 from data.storage.shards import stamp
 from data.storage.size_index import kept
 from util.errors import UserError
-from util.media.video import opened_video, probe, upright
+from util.media.display import shown
+from util.media.video import check_size, opened_video, probe, scan_packets
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 # Loaders ask for a frame's picture and then for its edges; more is the business of their own cache.
@@ -90,7 +92,7 @@ class VideoReader:
         self.table = table
         self._numbers = {time: number for number, time in enumerate(table.times)}
         self._recent: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._coming: Iterator[tuple[int, av.VideoFrame]] = iter(())
+        self._coming: Iterator[tuple[int, av.VideoFrame, VideoStream]] = iter(())
         self._next = table.num_frames
 
     def frame(self, number: int) -> np.ndarray:
@@ -113,10 +115,12 @@ class VideoReader:
         for attempt in (self._coming, None):
             if attempt is None:  # the container's seek led elsewhere: from the first frame on it cannot
                 self._coming = self._decode(0)
-            for found, frame in self._coming:
+            for found, frame, stream in self._coming:
                 self._next = found + 1
                 if found == number:
-                    return upright(frame)
+                    picture = shown(frame, stream)
+                    check_size(self.path, number, picture, (self.table.height, self.table.width))
+                    return picture
                 if found > number:
                     break
         self._next = self.table.num_frames
@@ -132,7 +136,7 @@ class VideoReader:
         place = bisect_right(self.table.key_times, self.table.times[number])
         return self._numbers[self.table.key_times[place - 1]] if place else 0
 
-    def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _decode(self, start: int) -> Iterator[tuple[int, av.VideoFrame, VideoStream]]:
         """Frames with their numbers from ``start`` on, which is 0 or a key-frame."""
         with opened_video(self.path) as (container, stream):
             # one thread: workers are processes, and threads do not survive a fork
@@ -147,10 +151,10 @@ class VideoReader:
                     is_first = False
                     for frame in packet.decode():
                         if not self.table.times:
-                            yield start, frame
+                            yield start, frame, stream
                             start += 1
                         elif frame.pts in self._numbers:
-                            yield self._numbers[frame.pts], frame
+                            yield self._numbers[frame.pts], frame, stream
             except av.FFmpegError as error:
                 raise UserError(
                     f"{self.path}: expected a whole video, but it is damaged after frame {self._next} "
@@ -173,31 +177,10 @@ def _reader(path: Path, size: int, changed: int, process: int) -> VideoReader:
 
 def _scan(path: Path) -> VideoTable:
     """Read through a video file without decoding it, where its times tell all."""
-    info = probe(path)
-    times: list[int] = []
-    key_times: list[int] = []
-    has_times = True
-    with opened_video(path) as (container, stream):
-        try:
-            for packet in container.demux(stream):
-                if packet.is_corrupt:
-                    raise UserError(f"{path}: expected a whole video, found it cut off; copy it again or re-encode it")
-                if packet.size and not packet.is_discard:
-                    if packet.pts is None:
-                        has_times = False
-                        continue
-                    times.append(packet.pts)
-                    if packet.is_keyframe:
-                        key_times.append(packet.pts)
-        except av.FFmpegError as error:
-            raise UserError(
-                f"{path}: expected a whole video, but it is damaged ({error.strerror}); copy it again or re-encode it"
-            ) from error
-    shape = info.frames_per_second, info.height, info.width
-    if not has_times or len(set(times)) < len(times) or not key_times:
-        # such files (AVI, some camera streams) are decoded from their beginning, and counted that way
-        return VideoTable(_count(path), *shape, [], [])
-    return VideoTable(len(times), *shape, sorted(times), sorted(key_times))
+    info, packets = probe(path), scan_packets(path)
+    # without times that can be trusted (AVI, some camera streams) it is read, and counted, from its beginning
+    num_frames = len(packets.times) or _count(path)
+    return VideoTable(num_frames, info.frames_per_second, info.height, info.width, packets.times, packets.key_times)
 
 
 def _count(path: Path) -> int:

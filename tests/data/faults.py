@@ -130,7 +130,7 @@ FACE = (
     Fault("length", "train_keypoints/{}", shortened),
     Fault("duplicate", "train_img/{}/00001.png", twin),
     Fault("detection", "train_keypoints/{}/00003.txt", text("\n".join(f"{x},900" for x in range(40, 108)))),
-    Fault("passed over", "train_img/{}/notes.tif", added),
+    Fault("passed over", "train_img/{}/notes.heic", added),
 )
 STREET = (
     Fault("pairing", "train_A/{}/00001.png", gone),

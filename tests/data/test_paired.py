@@ -69,3 +69,16 @@ def test_a_picture_without_its_partner_is_named(tmp_path: Path) -> None:
     (tmp_path / "B/train/drive/00003.png").unlink()
     with pytest.raises(UserError, match="B/train/drive/00003.png: expected one of the pictures"):
         build_clips(DataConfig(dataset_mode="paired"), ScheduleConfig(), root=tmp_path, seed=0)
+
+
+def test_two_sizes_in_a_batch_are_told_before_training(tmp_path: Path) -> None:
+    for name, width in (("a", 64), ("b", 128)):
+        for side in "AB":
+            for number in range(3):
+                write_picture(tmp_path / f"{side}/train/{name}/{number}.png", np.zeros((64, width, 3), np.uint8))
+    config = DataConfig(dataset_mode="paired", loadSize=64, resize_or_crop="scaleWidth")
+    with pytest.raises(UserError, match="train/b: gives clips of 64 x 32, .* --batchSize 1"):
+        build_clips(config, ScheduleConfig(batchSize=2), root=tmp_path, seed=0)
+    assert len(build_clips(config, ScheduleConfig(batchSize=1), root=tmp_path, seed=0)) == 2
+    square = DataConfig(dataset_mode="paired", loadSize=64, resize_or_crop="resize")
+    assert len(build_clips(square, ScheduleConfig(batchSize=2), root=tmp_path, seed=0)) == 2

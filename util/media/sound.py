@@ -17,6 +17,13 @@ from util.errors import UserError
 PLAYABLE_CODECS = ("aac", "mp3", "opus", "flac", "ac3", "eac3", "alac")
 FALLBACK_CODEC: Final = "aac"
 FALLBACK_RATE = 48_000
+# which language a track speaks, and what it is called
+_KEPT_METADATA = ("language", "title", "handler_name")
+
+
+def address(path: Path) -> str:
+    """A file for FFmpeg, which takes what stands before a colon in a name for a protocol."""
+    return str(path.absolute())
 
 
 @contextmanager
@@ -27,7 +34,7 @@ def sound_of(path: Path, *, target: OutputContainer) -> Iterator["Sound"]:
         UserError: the file is missing, or nothing that has sound or pictures.
     """
     try:
-        source = av.open(str(path))
+        source = av.open(address(path))
     except (av.FFmpegError, OSError) as error:
         raise UserError(f"{path}: expected a video file, found something else ({error.strerror})") from error
     with source:
@@ -57,6 +64,12 @@ class Sound:
         return name in PLAYABLE_CODECS and name in self._target.supported_codecs
 
     def _new_track(self, stream: AudioStream) -> AudioStream:
+        track = self._copied_or_encoded(stream)
+        track.metadata.update({name: stream.metadata[name] for name in _KEPT_METADATA if name in stream.metadata})
+        track.disposition = stream.disposition
+        return track
+
+    def _copied_or_encoded(self, stream: AudioStream) -> AudioStream:
         if self._is_copied(stream):
             track = self._target.add_stream_from_template(stream)
             assert isinstance(track, AudioStream)

@@ -6,6 +6,7 @@ Frames are uint8 arrays [H, W, 3] in RGB, one at a time: a video of any length n
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -13,12 +14,22 @@ from typing import NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from util.errors import UserError
 from util.files import atomic_write
-from util.media.sound import Sound, sound_of
+from util.media.display import conversions, shown
+from util.media.sound import Sound, address, sound_of
+
+# The header's rate counts unless frames by duration say something else.
+_RATE_TOLERANCE = 0.01
+# Frames whose distances differ by less are even: clocks of cameras waver.
+_EVEN_STEPS = 1.5
+# A file is cut off where its header promises so much more than it holds.
+_SHORTER_SECONDS, _SHORTER_SHARE = 0.25, 0.01
+_NUM_COMPARED = 12
 
 
 class VideoInfo(NamedTuple):
@@ -44,37 +55,114 @@ class Timing(NamedTuple):
     end: int
 
 
-def probe(path: Path) -> VideoInfo:
-    """What is in the video file ``path``, by its header and first frame.
+class Packets(NamedTuple):
+    """What the packets of a video file tell without being decoded.
 
-    The size is that of the frames of ``read_video``: after the rotation that a phone notes in the file.
+    Attributes:
+        times: presentation time of every frame, in ticks, ascending; empty where they cannot be trusted.
+        key_times: those at which decoding can begin.
+        frames_per_second: frames by duration; the header's rate where the two agree.
+        time_base: seconds of a tick.
+    """
+
+    times: list[int]
+    key_times: list[int]
+    frames_per_second: float
+    time_base: Fraction
+
+
+def probe(path: Path) -> VideoInfo:
+    """What is in the video file ``path``.
+
+    The size is that of the frames of ``read_video``: upright, with square pixels.
 
     Raises:
-        UserError: the file is missing, or holds no frame that can be decoded.
+        UserError: the file is missing, cut off, or holds no frame that can be decoded.
     """
     height, width, _ = next(read_video(path)).shape
+    packets = scan_packets(path)
     with opened_video(path) as (_, stream):
-        rate = stream.average_rate or stream.guessed_rate
-        if not rate:
-            raise UserError(f"{path}: expected a video with a frame rate, found none; convert it to mp4 first")
-        return VideoInfo(float(rate), stream.frames or None, height, width)
+        return VideoInfo(packets.frames_per_second, stream.frames or len(packets.times) or None, height, width)
+
+
+def scan_packets(path: Path) -> Packets:
+    """Read through a video file without decoding it.
+
+    Raises:
+        UserError: it is no whole video, or has no rate.
+    """
+    times: list[int] = []
+    key_times: list[int] = []
+    has_times, end = True, 0
+    with opened_video(path) as (container, stream):
+        header = float(stream.average_rate or stream.guessed_rate or 0)
+        time_base = stream.time_base or Fraction(1, 1000)
+        for packet in _whole_packets(path, container):
+            if packet.stream.index != stream.index or not packet.size or packet.is_discard:
+                continue
+            if packet.pts is None:
+                has_times = False
+                continue
+            times.append(packet.pts)
+            end = max(end, packet.pts + (packet.duration or 0))
+            if packet.is_keyframe:
+                key_times.append(packet.pts)
+    times.sort()
+    if not key_times or len(set(times)) < len(times) or not has_times or not _are_times_of_frames(path, times):
+        times, key_times = [], []
+    rate = header
+    if len(times) > 1:
+        if end <= times[-1]:  # the file does not tell how long its last frame is shown
+            end = times[-1] + (times[-1] - times[0]) // (len(times) - 1)
+        measured = float(len(times) / ((end - times[0]) * time_base))
+        if not header or abs(measured / header - 1) > _RATE_TOLERANCE:
+            rate = measured
+    if not rate:
+        raise UserError(f"{path}: expected a video with a frame rate, found none; convert it to mp4 first")
+    return Packets(times, sorted(key_times), rate, time_base)
+
+
+def video_notes(path: Path) -> list[str]:
+    """What a person should know of how a video is read: colours and pixels that are converted, uneven times.
+
+    Raises:
+        UserError: it is no whole video.
+    """
+    with opened_video(path) as (container, stream):
+        notes = conversions(next(container.decode(stream)), stream)
+        num_others = sum(not _is_attached_picture(one) for one in container.streams.video) - 1
+        if num_others:
+            notes.append(f"the first of {num_others + 1} video streams is read")
+    packets = scan_packets(path)
+    steps = np.diff(packets.times) * float(packets.time_base)
+    if len(steps) and steps.max() > _EVEN_STEPS * steps.min():
+        notes.append(
+            f"its frames are {steps.min():.3g} to {steps.max():.3g} s apart; a dataset shows them at an even "
+            f"{packets.frames_per_second:.4g} per second"
+        )
+    return notes
 
 
 def read_video(path: Path) -> Iterator[np.ndarray]:
-    """Every frame of a video file in presentation order, uint8 [H, W, 3] RGB, turned upright.
+    """Every frame of a video file in presentation order as a player shows it, uint8 [H, W, 3] RGB.
 
     Raises:
-        UserError: at the first frame when the file is missing or no video; at a later one when it is damaged there.
+        UserError: at the first frame when the file is missing or no video; at a later one when it is damaged there, or
+            when that has another size.
     """
     num_frames = 0
+    size: tuple[int, ...] = ()
     with opened_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         try:
-            for packet in container.demux(stream):
-                if packet.is_corrupt:  # the file ends inside a frame; decoders pass over that in silence
-                    raise av.InvalidDataError(0, "the file is cut off")
+            for packet in _whole_packets(path, container):
+                if packet.stream.index != stream.index:
+                    continue
                 for frame in packet.decode():
-                    yield upright(frame)
+                    picture = shown(frame, stream)  # type: ignore[arg-type]
+                    size = size or picture.shape
+                    check_size(path, num_frames, picture, (size[0], size[1]))
+                    yield picture
                     num_frames += 1
         except av.FFmpegError as error:
             raise UserError(
@@ -85,9 +173,56 @@ def read_video(path: Path) -> Iterator[np.ndarray]:
         raise UserError(f"{path}: expected a video, found no frame in it; copy the file again or re-encode it")
 
 
-def upright(frame: av.VideoFrame) -> np.ndarray:
-    """A decoded frame as uint8 [H, W, 3] RGB, after the rotation that the file notes."""
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
+def check_size(path: Path, number: int, picture: np.ndarray, size: tuple[int, int]) -> None:
+    """Say which frame of a video has another size than its first.
+
+    Raises:
+        UserError: this one has.
+    """
+    if picture.shape[:2] != size:
+        height, width = picture.shape[:2]
+        raise UserError(
+            f"{path}: expected frames of {size[1]} x {size[0]} like the first, found {width} x {height} at frame "
+            f"{number}; re-encode the video in one size, or cut it there"
+        )
+
+
+def _whole_packets(path: Path, container: InputContainer) -> Iterator[av.Packet]:
+    """The packets of all streams.
+
+    Raises:
+        UserError: the file ends before it should, which decoders pass over in silence.
+    """
+    end = Fraction(0)
+    cut_off = UserError(f"{path}: expected a whole video, found it cut off; copy the file again or re-encode it")
+    try:
+        for packet in container.demux():
+            if packet.is_corrupt:
+                raise cut_off
+            if packet.pts is not None and packet.time_base:
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            yield packet
+    except av.FFmpegError as error:
+        raise UserError(
+            f"{path}: expected a whole video, but it is damaged ({error.strerror}); copy it again or re-encode it"
+        ) from error
+    if container.duration is not None and not _has_index(container):
+        header = container.duration / av.time_base
+        if end < header - max(_SHORTER_SECONDS, _SHORTER_SHARE * header):
+            raise cut_off
+
+
+def _has_index(container: InputContainer) -> bool:
+    """Whether the file has a table of all of its packets, so that one that is missing is noticed anyway."""
+    return "mp4" in container.format.name
+
+
+def _are_times_of_frames(path: Path, times: list[int]) -> bool:
+    """Whether the first decoded frames bear the first ``times``: those of AVI packets are not those of its frames."""
+    with opened_video(path) as (container, stream):
+        stream.codec_context.thread_count = 1
+        first = [frame.pts for frame in islice(container.decode(stream), _NUM_COMPARED)]
+    return first == times[: len(first)]
 
 
 class VideoWriter:
@@ -136,7 +271,7 @@ class VideoWriter:
             options = {"movflags": "+faststart"}
             if self.timing is not None:  # else the first frame's time is rounded to a millisecond
                 options["movie_timescale"] = str(self.timing.time_base.denominator)
-            self._container = steps.enter_context(av.open(str(scratch), "w", options=options))
+            self._container = steps.enter_context(av.open(address(scratch), "w", options=options))
             if self.sound_from is not None:
                 self.sound = steps.enter_context(sound_of(self.sound_from, target=self._container))
             steps.push(self._finish)
@@ -228,7 +363,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], *, frames_per_second: 
 
 @contextmanager
 def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The opened file and its first video stream.
+    """The opened file and its first video stream; a picture of the cover is none.
 
     Raises:
         UserError: the file is missing or no video.
@@ -236,13 +371,28 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
         raise UserError(f"{path}: expected a video file, found none; check the path")
     try:
-        container = av.open(str(path))
+        container = av.open(address(path))
     except av.FFmpegError as error:
+        if _begins_like_mp4(path):
+            raise UserError(
+                f"{path}: expected a whole video, found it cut off: the table of its frames, which stands at its end, "
+                "is missing; copy or record it again"
+            ) from error
         raise UserError(f"{path}: expected a video file, found something else ({error.strerror})") from error
     with container:
-        if not container.streams.video:
+        streams = [stream for stream in container.streams.video if not _is_attached_picture(stream)]
+        if not streams:
             raise UserError(f"{path}: expected a video file, found no video stream in it")
-        yield container, container.streams.video[0]
+        yield container, streams[0]
+
+
+def _is_attached_picture(stream: VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _begins_like_mp4(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] in (b"ftyp", b"moov", b"mdat", b"wide")
 
 
 def _even(frame: np.ndarray) -> np.ndarray:

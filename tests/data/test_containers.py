@@ -1,0 +1,195 @@
+"""Videos are read as players show them: their own stream, square pixels, BT.709; broken ones are refused by name."""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.stream import Disposition
+
+from data.build import build_sequences
+from data.prepare.paired import prepare_paired
+from data.storage.video_files import frames_of, read_video_frame, video_table
+from options.config import DataConfig
+from util.errors import UserError
+from util.media.video import VideoWriter, probe, read_video, video_notes, write_video
+
+
+def shades(num_frames: int, *, height: int = 48, width: int = 64) -> list[np.ndarray]:
+    """Frames that all differ."""
+    return [np.full((height, width, 3), 16 + 9 * number, np.uint8) for number in range(num_frames)]
+
+
+def write(
+    path: Path,
+    frames: list[np.ndarray],
+    *,
+    codec: str = "libx264",
+    times: list[int] | None = None,
+    aspect: Fraction | None = None,
+    options: dict[str, str] | None = None,
+    cover: bool = False,
+    tracks: tuple[str, ...] = (),
+) -> None:
+    """A video of 25 frames a second as other programs write them."""
+    with av.open(str(path.absolute()), "w") as container:
+        if cover:
+            picture = container.add_stream("mjpeg", rate=1)
+            picture.width, picture.height, picture.pix_fmt = 32, 32, "yuvj420p"
+            picture.disposition = Disposition.attached_pic
+        stream = container.add_stream(codec, rate=Fraction(25), options=options or {})
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        sounds = [container.add_stream("aac", rate=48000, layout="mono") for _ in tracks]
+        for sound, language in zip(sounds, tracks, strict=True):
+            sound.metadata["language"] = language
+            sound.disposition = Disposition.default if language == "deu" else Disposition(0)
+        if cover:
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+            container.mux(picture.encode(None))
+        for number, array in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+            frame.pts = number if times is None else times[number]
+            frame.time_base = Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        for sound in sounds:
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.float32), format="fltp", layout="mono")
+            silence.sample_rate = 48000
+            container.mux(sound.encode(silence))
+            container.mux(sound.encode(None))
+
+
+@pytest.mark.parametrize(("aspect", "size"), [((2, 1), (48, 128)), ((16, 15), (48, 68)), ((1, 2), (96, 64))])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_pixels_become_square(tmp_path: Path, suffix: str, aspect: tuple[int, int], size: tuple[int, int]) -> None:
+    path = tmp_path / f"a{suffix}"
+    write(path, shades(4), aspect=Fraction(*aspect))
+    assert [frame.shape[:2] for frame in read_video(path)] == [size] * 4
+    assert probe(path)[2:] == size and read_video_frame(frames_of(path)[2]).shape[:2] == size
+    assert "made square" in video_notes(path)[0]
+
+
+def pq(candelas: float) -> float:
+    """SMPTE ST 2084."""
+    power = (candelas / 10_000) ** (2610 / 16384)
+    return float(((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32))
+
+
+def hlg(candelas: float) -> float:
+    """ARIB STD-B67 for a display of 1000 candelas."""
+    scene = (candelas / 1000) ** (1 / 1.2)
+    return float(0.17883277 * np.log(12 * scene - 0.28466892) + 0.55991073)
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_white_and_colours_of_hdr_become_those_of_bt709(tmp_path: Path, transfer: int) -> None:
+    encoded = [(pq if transfer == 16 else hlg)(candelas) for candelas in (203.0, 101.5)]
+    with av.open(str(tmp_path / "hdr.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 8, 8, "gbrp16le"
+        context = stream.codec_context
+        context.color_trc, context.color_primaries = transfer, 9
+        for value in encoded:
+            array = np.full((8, 8, 3), round(value * 65535), np.uint16)
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(array, format="rgb48le").reformat(format="gbrp16le"))
+            )
+        container.mux(stream.encode(None))
+    frames = list(read_video(tmp_path / "hdr.mkv"))
+    half = 255 * 0.5 ** (1 / 2.4)
+    assert frames[0].mean() > 252
+    assert abs(frames[1].mean() - half) < 1.5
+    assert "HDR" in video_notes(tmp_path / "hdr.mkv")[0]
+
+
+def test_a_cover_is_no_video(tmp_path: Path) -> None:
+    try:
+        write(tmp_path / "song.mp4", shades(6), cover=True)
+    except (av.FFmpegError, AttributeError) as error:
+        pytest.skip(f"this PyAV writes no cover: {error}")
+    assert [frame.shape for frame in read_video(tmp_path / "song.mp4")] == [(48, 64, 3)] * 6
+    assert probe(tmp_path / "song.mp4")[:1] == (25,)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi_with_frames_out_of_order_is_read_in_place(tmp_path: Path, codec: str) -> None:
+    for side in "AB":
+        (tmp_path / side / "train").mkdir(parents=True)
+        write(tmp_path / side / "train/s.avi", shades(20), codec=codec, options={"g": "12", "bf": "2"})
+    expected = list(read_video(tmp_path / "A/train/s.avi"))
+    frames = frames_of(tmp_path / "A/train/s.avi")
+    assert len(frames) == len(expected) == 20
+    for number in (0, 7, 1, 19, 12):
+        assert np.array_equal(read_video_frame(frames[number]), expected[number])
+    (sequence,) = build_sequences(DataConfig(dataset_mode="paired", loadSize=32), root=tmp_path, phase="train")
+    assert sequence.num_frames == 20
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".avi", ".webm"])
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, suffix: str, share: float) -> None:
+    path = tmp_path / f"cut{suffix}"
+    noise = [np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8) for number in range(50)]
+    codec, options = ("libvpx", {}) if suffix == ".webm" else ("libx264", {"g": "5"})
+    write(path, noise, codec=codec, options=options)
+    os.truncate(path, int(path.stat().st_size * share))
+    for reading in (lambda: list(read_video(path)), lambda: video_table(path)):
+        with pytest.raises(UserError, match="cut off|damaged"):
+            reading()
+
+
+def test_frames_of_another_size_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "grows.h264"
+    with path.open("wb") as file:
+        for size in ((48, 64), (64, 96)):
+            write(tmp_path / "part.h264", shades(5, height=size[0], width=size[1]), options={"bf": "0"})
+            file.write((tmp_path / "part.h264").read_bytes())
+    with pytest.raises(UserError, match="expected frames of 64 x 48 like the first, found 96 x 64 at frame 5"):
+        list(read_video(path))
+
+
+def test_uneven_times_are_told_and_make_a_mean_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "screen.mkv"
+    write(path, shades(6), times=[0, 1, 2, 8, 9, 10], options={"bf": "0"})
+    prepare_paired(path, path, tmp_path / "out", phase="train", name="s")
+    told = capsys.readouterr().out
+    assert "0.04 to 0.24 s apart" in told
+    assert probe(path).frames_per_second == pytest.approx(6 / (11 / 25), rel=0.02)
+    write_video(tmp_path / "even.mp4", shades(6), frames_per_second=30000 / 1001)
+    assert video_notes(tmp_path / "even.mp4") == []
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "talk #1 100%.mp4", "-a.mp4", "é ü.mp4", "%03d.mp4"])
+def test_any_file_name_works(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(Path(name), shades(3), frames_per_second=25)
+    assert len(list(read_video(Path(name)))) == 3
+    prepare_paired(Path(name), Path(name), Path("out"), phase="train", name=Path(name).stem)
+    (sequence,) = build_sequences(DataConfig(dataset_mode="paired", loadSize=32), root=Path("out"), phase="train")
+    assert sequence.num_frames == 3 and sequence.name == Path(name).stem
+
+
+def test_languages_and_the_default_track_stay(tmp_path: Path) -> None:
+    write(tmp_path / "two.mkv", shades(6), tracks=("eng", "deu"))
+    with VideoWriter(tmp_path / "out.mp4", frames_per_second=25, sound_from=tmp_path / "two.mkv") as video:
+        for frame in shades(6):
+            video.write(frame)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        tracks = [(one.metadata["language"], bool(one.disposition & Disposition.default)) for one in
+                  container.streams.audio]  # fmt: skip
+    assert tracks == [("eng", False), ("deu", True)]
+
+
+def test_a_video_without_its_table_is_called_cut_off(tmp_path: Path) -> None:
+    write(tmp_path / "whole.mp4", shades(20))
+    content = (tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: content.index(b"moov")])
+    with pytest.raises(UserError, match="found it cut off: the table"):
+        list(read_video(tmp_path / "cut.mp4"))
+    (tmp_path / "text.mp4").write_text("no video at all")
+    with pytest.raises(UserError, match="found something else"):
+        probe(tmp_path / "text.mp4")
