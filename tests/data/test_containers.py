@@ -3,6 +3,7 @@
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -39,7 +40,7 @@ def write(
             picture = container.add_stream("mjpeg", rate=1)
             picture.width, picture.height, picture.pix_fmt = 32, 32, "yuvj420p"
             picture.disposition = Disposition.attached_pic
-        stream = container.add_stream(codec, rate=Fraction(25), options=options or {})
+        stream: Any = container.add_stream(codec, rate=Fraction(25), options=options or {})
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect

@@ -83,7 +83,7 @@ def test_going_on_decodes_every_frame_once(tmp_path: Path, monkeypatch: pytest.M
     starts: list[int] = []
     decode = reader._decode
 
-    def noted(start: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    def noted(start: int) -> Iterator[tuple[int, av.VideoFrame, av.VideoStream]]:
         starts.append(start)
         return decode(start)
 

@@ -53,7 +53,7 @@ def test_pictures_are_upright_as_exif_says(tmp_path: Path, suffix: str, orientat
     exif = Image.Exif()
     exif[274] = orientation
     path = tmp_path / f"photo{suffix}"
-    stored.save(path, exif=exif, **({"lossless": True} if suffix == ".webp" else {}))
+    stored.save(path, exif=exif, **({"lossless": True} if suffix == ".webp" else {}))  # type: ignore[arg-type]
     assert picture_size(path) == (16, 32)
     found = read_picture(path)
     assert found.shape == upright.shape and np.abs(found.astype(int) - upright).mean() < 3

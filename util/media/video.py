@@ -23,8 +23,7 @@ from util.files import atomic_write
 from util.media.display import conversions, shown
 from util.media.sound import Sound, address, sound_of
 
-# The header's rate counts unless frames by duration say something else.
-_RATE_TOLERANCE = 0.01
+_RATE_TOLERANCE = 0.01  # within it the header's rate counts, not frames by duration
 # Frames whose distances differ by less are even: clocks of cameras waver.
 _EVEN_STEPS = 1.5
 # A file is cut off where its header promises so much more than it holds.
