@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.flow.warp import warp
-from models.interpolation.sampling import luma
+from models.interpolation.motion_compensation import luma
 
 # block search: the side of a cell, and of the window around it that is compared, in pixels of the level
 _CELL, _WINDOW = 4, 12

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from models.flow.dis import DenseInverseSearch
 from models.interpolation.base import SMALLEST_SIDE, Interpolator, check_neighbours, nearest
-from models.interpolation.motion_compensation import flow_both_ways
-from models.interpolation.sampling import luma, pixel_grid, sample_cubic
+from models.interpolation.motion_compensation import flow_both_ways, luma, pixel_grid, sample_cubic
 
 # what may be left of the difference of two frames of one scene after motion compensation: 32 grey levels
 _CUT_DISTANCE = 0.25

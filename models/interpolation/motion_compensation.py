@@ -10,7 +10,6 @@ from torch import Tensor
 
 from models.flow.dis import DenseInverseSearch
 from models.interpolation.base import SMALLEST_SIDE, blend, check_neighbours
-from models.interpolation.sampling import pixel_grid, sample_cubic
 
 # dense inverse searches: a patch at every so many pixels, and the finest scale (1: half resolution, 2: a quarter)
 DENSE_SEARCHES = {"dis-fast": (4, 2), "dis": (5, 1), "dis-medium": (3, 1)}
@@ -52,6 +51,35 @@ class MotionCompensation:
             _mix(torch.lerp(start, end, time, out=frame), compensated, trust)
         # cubic sampling overshoots; the frames stay [H, W, 3] in memory, as pictures are written
         return frames.clamp_(-1, 1).permute(0, 3, 1, 2).to(first.dtype)
+
+
+def luma(frame: Tensor) -> Tensor:
+    """[H, W, 3] -> [H, W] in [-1, 1]."""
+    return (frame @ frame.new_tensor([0.299, 0.587, 0.114])).clamp(-1, 1)
+
+
+def pixel_grid(frame: Tensor) -> Tensor:
+    """The position of every pixel of ``frame`` [H, W, 3]: [H, W, 2], x then y."""
+    y, x = (torch.arange(side, dtype=frame.dtype, device=frame.device) for side in frame.shape[:2])
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+
+
+def sample_cubic(frame: Tensor, positions: Tensor, *, out: Tensor) -> Tensor:
+    """Cubic samples of ``frame`` [H, W, 3] at ``positions`` [H, W, 2], x then y in pixels; the border is repeated."""
+    if frame.device.type != "cpu":
+        return out.copy_(sample_cubic_in_torch(frame, positions))
+    # the same kernel (a = -0.75), twice as fast
+    dense = frame.numpy(), positions.numpy(), np.empty(0, np.float32)
+    cv2.remap(*dense, cv2.INTER_CUBIC, dst=out.numpy(), borderMode=cv2.BORDER_REPLICATE)
+    return out
+
+
+def sample_cubic_in_torch(frame: Tensor, positions: Tensor) -> Tensor:
+    """See ``sample_cubic``; on any device, sides of at least 2 pixels."""
+    height, width, _ = frame.shape
+    normalised = positions * (2 / positions.new_tensor([width - 1, height - 1])) - 1
+    sampled = F.grid_sample(frame.permute(2, 0, 1)[None], normalised[None], "bicubic", "border", align_corners=True)
+    return sampled[0].permute(1, 2, 0)
 
 
 def straight_flows(forward: Tensor, backward: Tensor, time: float, *, out: Tensor | None = None) -> Tensor:
@@ -128,5 +156,5 @@ def flow_both_ways(search: DenseInverseSearch) -> FlowBothWays:
 
 def _grey_levels(frame: Tensor) -> np.ndarray:
     """Luma of [H, W, 3] in [-1, 1], uint8 [H, W], on the CPU."""
-    luma = cv2.cvtColor(frame.float().cpu().numpy(), cv2.COLOR_RGB2GRAY)
-    return cv2.convertScaleAbs(luma.clip(-1, 1), alpha=127.5, beta=127.5)
+    grey = cv2.cvtColor(frame.float().cpu().numpy(), cv2.COLOR_RGB2GRAY)
+    return cv2.convertScaleAbs(grey.clip(-1, 1), alpha=127.5, beta=127.5)

@@ -5,7 +5,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
-from models.keyframes.paths import cheapest_path, largest_distance, shortest_path
+from models.keyframes.offline import cheapest_path, largest_distance, shortest_path
 
 
 class LiveKeyframes:

@@ -15,8 +15,7 @@ from models.interpolation.base import Interpolator, fill_between
 from models.interpolation.choose import make_interpolator
 from models.interpolation.cuts import is_cut
 from models.interpolation.minterpolate import minterpolate_stream
-from models.interpolation.motion_compensation import _mix, _mix_in_torch
-from models.interpolation.sampling import sample_cubic, sample_cubic_in_torch
+from models.interpolation.motion_compensation import _mix, _mix_in_torch, sample_cubic, sample_cubic_in_torch
 from tests.fetched import fetched_or_skip
 from tests.golden import randn
 from util.media.video import read_video
