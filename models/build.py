@@ -17,12 +17,7 @@ IMAGE_CHANNELS = 3
 
 
 def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> VideoGenerator | GlobalGenerator:
-    """The generator of a config, with fresh weights.
-
-    Args:
-        config: its architecture.
-        semantic_channels: channels of one semantic frame.
-    """
+    """The generator of a config, with fresh weights."""
     if config.netG == "global":
         return GlobalGenerator(
             semantic_channels=semantic_channels,
@@ -59,13 +54,7 @@ def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> Video
 def blank_inputs(
     config: GeneratorConfig, *, semantic_channels: int, size: tuple[int, int]
 ) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """What the generator of a config is called with, (arguments, keywords), zero: to count or check on ``meta``.
-
-    Args:
-        config: its architecture.
-        semantic_channels: channels of one semantic frame.
-        size: height and width of the frames.
-    """
+    """What the generator of a config is called with, (arguments, keywords), zero, of height and width ``size``."""
     if config.netG == "global":
         return [torch.zeros(1, semantic_channels, *size)], {}
     semantic = torch.zeros(1, semantic_channels * config.n_frames_G, *size)

@@ -60,9 +60,6 @@ class Checkpoint:
 
         Args:
             raw: the weights of the last step in any case.
-
-        Raises:
-            UserError: when the file is missing or broken.
         """
         has_average = (self.folder / f"{GENERATOR_AVERAGE}.safetensors").is_file()
         return self.weights(GENERATOR_AVERAGE if has_average and not raw else GENERATOR)
@@ -154,11 +151,7 @@ def is_save(folder: Path) -> bool:
 
 
 def find(path: str | Path, *, flag: str) -> Path:
-    """The folder of a save: ``path`` itself, or ``path/latest``.
-
-    Args:
-        path: what the user gave.
-        flag: named in the error.
+    """The folder of a save: ``path`` itself, or ``path/latest``; errors name ``flag``.
 
     Raises:
         UserError: when neither is a save.
@@ -179,10 +172,6 @@ def find(path: str | Path, *, flag: str) -> Path:
 
 def load(path: str | Path, *, flag: str) -> Checkpoint:
     """Read what a save says of itself; weights are read when asked for.
-
-    Args:
-        path: a run's folder or one of its saves.
-        flag: named in errors.
 
     Raises:
         UserError: when there is no save, or its config is broken or of a newer format.

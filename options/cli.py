@@ -67,10 +67,6 @@ def _switch(text: str) -> bool:
 def read_preset(name: str, known: dict[str, Any]) -> dict[str, Any]:
     """Values of a preset: a name in ``options/presets`` or the path of a JSON file of flag names.
 
-    Args:
-        name: what ``--preset`` was given.
-        known: the type of every option.
-
     Raises:
         UserError: when there is no such preset, it is not JSON, names an unknown option or has a value of another type.
     """
@@ -103,11 +99,6 @@ def _build(kind: type[T], values: dict[str, Any]) -> T:
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, *, description: str) -> T:
     """Read the command line into a config: defaults, then ``--preset``, then flags.
-
-    Args:
-        kind: ``TrainConfig`` or ``TestConfig``.
-        arguments: the words after the program's name; the process's own when absent.
-        description: first line of ``--help``.
 
     Raises:
         UserError: on an unknown flag, a value that does not fit, or an impossible combination.

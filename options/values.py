@@ -58,12 +58,7 @@ def checked(name: str, kind: Any, value: Any) -> Any:
 
 
 def from_json(kind: type[T], values: Any, *, where: str = "config") -> T:
-    """Rebuild a config from JSON values; an option that a file of an older version does not have gets its default.
-
-    Args:
-        kind: the dataclass.
-        values: what ``to_json`` gave.
-        where: named in errors, usually the file.
+    """Rebuild a config from JSON values; what an older file does not have gets its default; errors name ``where``.
 
     Raises:
         UserError: on an unknown name or a value of another type.

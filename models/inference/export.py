@@ -25,15 +25,7 @@ TOLERANCE = 1e-3  # on frames in [-1, 1]
 
 @torch.inference_mode()
 def largest_difference(path: Path, generator: VideoGenerator) -> float:
-    """Run the exported file and the generator on the same input, at two sizes.
-
-    Args:
-        path: of ``models.inference.runtimes.graph.export``.
-        generator: that it was made from, on the CPU.
-
-    Returns:
-        The largest difference of their frames.
-    """
+    """The largest difference of the frames of an exported file and its generator, at two sizes, on the CPU."""
     runtime = load_runtime(path)
     low, high = smallest_size(generator)
     differences = []
@@ -46,15 +38,7 @@ def largest_difference(path: Path, generator: VideoGenerator) -> float:
 
 
 def export_checkpoint(checkpoint: str, path: Path, *, kind: str) -> float:
-    """Write the generator of a checkpoint to a file and compare the two.
-
-    Args:
-        checkpoint: ``checkpoints/NAME``, or one of its saves.
-        path: the file; see ``models.inference.runtimes.graph.export``.
-        kind: ``onnx``, ``openvino`` or ``torchscript``.
-
-    Returns:
-        The largest difference of their frames, in units of frames in [-1, 1].
+    """Write the generator of a checkpoint to a file, and give the largest difference of their frames in [-1, 1].
 
     Raises:
         UserError: no checkpoint, one that cannot be exported, a missing package, or a file that draws something else.

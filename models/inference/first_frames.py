@@ -15,17 +15,7 @@ from util.errors import UserError
 def draw_first_frames(
     generator: GlobalGenerator, semantic: Callable[[int], Tensor], *, count: int, device: torch.device
 ) -> list[Tensor]:
-    """The first frames of a video from a single-image generator (``--first_frame single``).
-
-    Args:
-        generator: draws a frame from its own semantic frame.
-        semantic: gives the semantic frame [C, H, W] of a number.
-        count: frames to draw.
-        device: where to compute.
-
-    Returns:
-        ``count`` frames [3, H, W] in [-1, 1].
-    """
+    """``count`` first frames [3, H, W] in [-1, 1], each from its own semantic frame (``--first_frame single``)."""
     generator = generator.to(device).eval()
     return [generator(semantic(number).to(device).unsqueeze(0))[0] for number in range(count)]
 

@@ -157,13 +157,7 @@ def choose_runtime(config: TestConfig, generator: VideoGenerator, device: torch.
 
 
 def make_first_frames(config: TestConfig, *, data: DataConfig, count: int, device: torch.device) -> FirstFrames:
-    """The first frames as ``--first_frame`` has them.
-
-    Args:
-        config: the options.
-        data: how the video generator's data is encoded.
-        count: how many frames it needs.
-        device: where to compute.
+    """The first frames as ``--first_frame`` has them: ``count`` of them, for data that is encoded as ``data`` says.
 
     Raises:
         UserError: ``--single_checkpoint`` does not fit.

@@ -55,11 +55,7 @@ Shapes = Mapping[str, Sequence[int]]
 
 
 def recover(scales: Sequence[Shapes], *, where: str) -> Architecture:
-    """The architecture of a generator from the names and shapes of its tensors.
-
-    Args:
-        scales: one a file, the coarsest first.
-        where: named in errors.
+    """The architecture of a generator from the names and shapes of its tensors, the coarsest scale first.
 
     Raises:
         UserError: when these are not the tensors of a published generator.
@@ -135,12 +131,7 @@ def _norm(shapes: Shapes, layer: str, *, where: str) -> str:
 
 
 def data_found(dataset_mode: str, semantic_channels: int) -> dict[str, Any]:
-    """What the number of channels says of the data; flags go before it.
-
-    Args:
-        dataset_mode: ``face``, ``street`` or ``pose``.
-        semantic_channels: of one frame.
-    """
+    """What the number of channels of a frame says of the data; flags go before it."""
     found: dict[str, Any] = {"dataset_mode": dataset_mode}
     if dataset_mode == "face" and semantic_channels == 1:
         found["no_dist_map"] = True

@@ -11,14 +11,9 @@ from models.losses.table import LossTable, LossWeights
 def add_temporal_warp_term(
     table: LossTable, generated: Tensor, previous: Tensor, reference: Tensor, confidence: Tensor, *, weight: float
 ) -> None:
-    """Add the distance of generated frames to their predecessors, moved by the reference flow.
+    """Add the distance of generated frames to their predecessors, [N, 3, H, W], moved by the reference flow.
 
-    Args:
-        table: gets the term.
-        generated, previous: [N, 3, H, W].
-        reference: flow from each frame's predecessor, [N, 2, H, W].
-        confidence: where the flow counts, [N, 1, H, W].
-        weight: of the term.
+    That flow is [N, 2, H, W], and counts where its confidence [N, 1, H, W] is above 0.
     """
     followed = warp(previous, reference).detach()
     table.add("G_Warp", masked_l1(generated, followed, confidence), weight=weight)
@@ -35,15 +30,7 @@ def add_flow_terms(
     confidence: Tensor,
     weights: LossWeights,
 ) -> None:
-    """Add the terms of the predicted flow [N, 2, H, W] and blending weight [N, 1, H, W].
-
-    Args:
-        table: gets the terms.
-        flow, blend_weight: what the generator predicted.
-        real, before: the real frames and their predecessors, [N, 3, H, W].
-        reference, confidence: see ``add_temporal_warp_term``.
-        weights: of all terms.
-    """
+    """Add the terms of the predicted flow [N, 2, H, W] and weight [N, 1, H, W]; ``before`` precedes ``real``."""
     table.add("F_Flow", masked_l1(flow, reference, confidence), weight=weights.flow)
     table.add("F_Warp", masked_l1(real, warp(before, flow), confidence), weight=weights.flow_warp)
     if weights.trust_warp > 0:

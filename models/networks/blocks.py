@@ -111,13 +111,7 @@ class MobileResidualBlock(nn.Module):
 
 
 def residuals(count: int, channels: int, norm: Norm, *, kind: str = "residual") -> Layers:
-    """``count`` residual blocks in a row.
-
-    Args:
-        count: how many.
-        channels: of input and output.
-        norm: from ``make_norm``; mobile blocks use batch norm instead.
-        kind: ``residual`` or ``mobile``.
+    """``count`` residual blocks in a row, of ``kind`` residual or mobile (which use batch norm, not ``norm``).
 
     Raises:
         ValueError: for any other kind.

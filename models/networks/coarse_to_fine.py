@@ -23,11 +23,7 @@ class CoarseToFine(nn.Module):
     """
 
     def __init__(self, coarse: CompositeGenerator, finer: Sequence[LocalEnhancer]) -> None:
-        """Put the scales together.
-
-        Args:
-            coarse: the smallest scale.
-            finer: the scales above it, each twice the size and with half the channels of the one before.
+        """Put the scales together, each twice the size and with half the channels of the one before.
 
         Raises:
             ValueError: when the finer scales are not numbered 1, 2, … or there are none.

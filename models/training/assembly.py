@@ -115,11 +115,7 @@ def python_command(processes: DistributedContext) -> list[str]:
 
 
 def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) -> tuple[Training, list[str]]:
-    """Build the run of a config, fresh or taken up from its last save.
-
-    Returns:
-        The run, and lines for the log.
-    """
+    """The run of a config, fresh or taken up from its last save, and lines for the log."""
     device = processes.device(choose_device(config.run.device))
     config = resolve_labels(resolve_generator(config))
     torch.manual_seed(config.run.seed)
@@ -193,10 +189,7 @@ def place(stage: Stage, config: TrainConfig, device: torch.device) -> None:
 
 
 def begin(training: Training) -> list[str]:
-    """Where a run starts from: its last save, another run's weights, or nothing.
-
-    Returns:
-        Lines for the log.
+    """Start from the last save, another run's weights, or nothing; lines for the log say which.
 
     Raises:
         UserError: when there is a save and it is not asked for, or it is another run's.
@@ -219,14 +212,7 @@ def begin(training: Training) -> list[str]:
 
 
 def resume(training: Training) -> str:
-    """Take up a run where it was saved.
-
-    Returns:
-        What was done, for the log.
-
-    Raises:
-        UserError: when the save is another run's.
-    """
+    """Take up a run where it was saved, unless the save is another run's; what was done, for the log."""
     latest, components = training.folder / "latest", training.metadata["components"]
     if training.processes.is_writer:
         checkpoints.recover(latest)
@@ -242,11 +228,7 @@ def resume(training: Training) -> str:
 
 
 def start_from(training: Training, path: str) -> str:
-    """Take over the weights of another run's generator and, where they fit, its discriminators.
-
-    Returns:
-        What was taken over, for the log.
-    """
+    """Take over the weights of another run's generator and, where they fit, its discriminators; say so for the log."""
     saved = checkpoints.load(path, flag="--init")
     weights = saved.generator_weights()
     if isinstance(training.stage.generator, CoarseToFine) and saved.config.generator.n_scales_spatial == 1:

@@ -88,17 +88,7 @@ def build_stage(
     teacher: VideoGenerator | None,
     find_face: FaceFinder | None = None,
 ) -> tuple[Stage, list[str]]:
-    """The training of a config, with fresh weights.
-
-    Args:
-        config: of the run.
-        semantic_channels: channels of one semantic frame.
-        teacher: the frozen teacher, for the distilling stages.
-        find_face: where the faces are in semantic frames, for ``--add_face_disc``.
-
-    Returns:
-        The stage, and its components, in lines for the log and the checkpoint.
-    """
+    """The training of a config, with fresh weights, and its components in lines for the log and the checkpoint."""
     perceptual = make_perceptual(
         config.loss.perceptual, vgg_weights=config.loss.vgg_weights, vgg_input=config.loss.vgg_input
     )

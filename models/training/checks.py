@@ -41,11 +41,7 @@ def resolve_labels(config: TrainConfig) -> TrainConfig:
 
 
 def check_unchanged(now: TrainConfig, saved: TrainConfig, *, where: Path) -> None:
-    """A resumed run must be the same run.
-
-    Raises:
-        UserError: when a flag that would change the outcome differs from the save's.
-    """
+    """Refuse to resume a run with a flag that would change its outcome."""
     for section in dataclasses.fields(now):
         for one in dataclasses.fields(getattr(now, section.name)):
             before, after = (getattr(getattr(config, section.name), one.name) for config in (saved, now))
@@ -57,11 +53,7 @@ def check_unchanged(now: TrainConfig, saved: TrainConfig, *, where: Path) -> Non
 
 
 def check_batches(saved: checkpoints.Checkpoint, now: int) -> None:
-    """A resumed run takes as many clips a step as it did, however many processes share them.
-
-    Raises:
-        UserError: when it would not.
-    """
+    """Refuse to resume a run with another number of clips a step; it counts over all processes."""
     before = saved.metadata.get("clips_per_step", saved.config.schedule.batchSize)
     if before != now:
         raise UserError(
@@ -71,21 +63,13 @@ def check_batches(saved: checkpoints.Checkpoint, now: int) -> None:
 
 
 def check_compile() -> None:
-    """Fail now, not at the first step, when there is nothing to compile with.
-
-    Raises:
-        UserError: saying what is missing.
-    """
+    """Fail now, not at the first step, when there is nothing to compile with."""
     if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++", "cl")):
         raise UserError("--compile: torch.compile needs a C++ compiler and found none; install g++ or leave it out")
 
 
 def check_clip_lengths(training: Training) -> None:
-    """Fail now, not at the first step, when the sequences are too short for the stage.
-
-    Raises:
-        UserError: naming the shortest length that would do.
-    """
+    """Fail now, not at the first step, when the sequences are too short for the stage."""
     needed = training.num_given + 1
     if training.config.run.stage == "tkd":
         needed = training.num_given + 3
@@ -97,11 +81,7 @@ def check_clip_lengths(training: Training) -> None:
 
 
 def check_foreground(training: Training) -> None:
-    """Fail now, not at the first step, when ``--fg`` has nothing to generate.
-
-    Raises:
-        UserError: saying how to name the foreground.
-    """
+    """Fail now, not at the first step, when ``--fg`` has nothing to generate."""
     config, encoder = training.config, training.dataset.encoder
     if config.generator.fg and encoder.foreground(torch.zeros(encoder.num_channels, 1, 1)) is None:
         raise UserError(
@@ -111,11 +91,7 @@ def check_foreground(training: Training) -> None:
 
 
 def check_sizes(training: Training) -> None:
-    """Fail now, not at the first step, when the generator cannot generate frames of the dataset's size.
-
-    Raises:
-        UserError: naming the size.
-    """
+    """Fail now, not at the first step, when the generator cannot generate frames of the dataset's size."""
     config, channels = training.config, training.dataset.encoder.num_channels
     height, width = training.dataset.frame_size
     with torch.device("meta"):

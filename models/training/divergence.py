@@ -18,27 +18,13 @@ class NonFiniteError(Exception):
 
 
 def gradient_norm(parameters: Iterable[Tensor], *, limit: float) -> Tensor:
-    """Norm of all gradients together; they are scaled down to ``limit`` where it is larger.
-
-    Args:
-        parameters: those without a gradient are left out.
-        limit: 0 for none.
-    """
+    """Norm of all gradients together; they are scaled down to ``limit`` where it is larger; 0: never."""
     # without a limit this multiplies by 1, which changes no bit
     return torch.nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))
 
 
 def check_finite(losses: dict[str, Tensor], norms: dict[str, Tensor], *, processes: DistributedContext) -> None:
-    """Stop unless every loss and gradient norm is finite, in all processes.
-
-    Args:
-        losses: scalars by name.
-        norms: gradient norms by network.
-        processes: all of them stop when one has to.
-
-    Raises:
-        NonFiniteError: naming what is not finite.
-    """
+    """Stop all processes with a ``NonFiniteError`` unless every loss, and gradient norm by network, is finite."""
     values = losses | {f"gradient of {name}": norm for name, norm in norms.items()}
     # one number crosses from the device, not one a loss
     finite = torch.isfinite(torch.stack([value.detach().float() for value in values.values()]))
@@ -49,11 +35,7 @@ def check_finite(losses: dict[str, Tensor], norms: dict[str, Tensor], *, process
 
 
 def check_scale(scaler: torch.amp.GradScaler) -> None:
-    """Stop when half precision has no scale left at which gradients are finite.
-
-    Raises:
-        NonFiniteError: saying so.
-    """
+    """Stop with a ``NonFiniteError`` when half precision has no scale left at which gradients are finite."""
     if scaler.is_enabled() and scaler.get_scale() < SMALLEST_SCALE:
         raise NonFiniteError(f"gradients, even scaled by {scaler.get_scale():g} (--amp fp16)")
 
@@ -85,11 +67,7 @@ class Guard:
         self.rollbacks, self.lr_scale = int(state.get("rollbacks", 0)), float(state.get("lr_scale", 1.0))
 
     def count(self, error: NonFiniteError, *, step: int, where: object) -> None:
-        """Count a failure.
-
-        Raises:
-            UserError: when it is one too many.
-        """
+        """Count a failure; a ``UserError`` ends the run when it is one too many."""
         self.failures += 1
         self.rollbacks += 1
         self.lr_scale *= self.lr_factor

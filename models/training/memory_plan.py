@@ -82,11 +82,7 @@ def _bytes(parts: list[nn.Module]) -> int:
 
 
 def look_at(config: TrainConfig) -> tuple[Scene, list[str]]:
-    """What the dataset says of itself; without one, frames are squares of ``--loadSize``.
-
-    Returns:
-        The sizes, and lines that say where they come from.
-    """
+    """What the dataset says of itself; without one, frames are squares of ``--loadSize``. Lines say so."""
     encoder = build_encoder(config.data)
     root = Path(config.run.dataroot)
     if not root.is_dir():

@@ -200,14 +200,7 @@ class Training:
         self.step, self.metadata, self.seconds = saved.step, self.metadata | saved.metadata, state["seconds"]
 
     def roll_back(self, error: NonFiniteError) -> str:
-        """Go back to the last save after a failure, and on from there with other clips.
-
-        Returns:
-            What happened, for the log.
-
-        Raises:
-            UserError: when the run collapsed too often.
-        """
+        """Go back to the last save after a failure, and on with other clips; what happened, for the log."""
         failed_at, guard = self.step, self.guard
         guard.count(error, step=failed_at, where=self.folder)
         after, seconds = guard.state(), self.seconds
@@ -288,11 +281,7 @@ def clip_loader(training: Training) -> DataLoader[PackedClip]:
 
 
 def next_clip(clips: Iterator[PackedClip]) -> PackedClip:
-    """The next clip; an error of the user that a loading process met comes without its traceback.
-
-    Raises:
-        UserError: when a file is broken.
-    """
+    """The next clip; an error of the user that a loading process met comes without its traceback."""
     try:
         return next(clips)
     except UserError as error:

@@ -13,16 +13,7 @@ from util.report.training_log import TrainingLog
 
 
 def accumulate_gradients(training: Training, chunk: Chunk, *, share: float) -> tuple[Rollout, dict[str, Tensor]]:
-    """Add a chunk's gradients to those of the generator and of the discriminators; no weight changes.
-
-    Args:
-        training: the run.
-        chunk: what to generate.
-        share: of this chunk in the update.
-
-    Returns:
-        What was generated, and the weighted losses by name.
-    """
+    """Add a chunk's ``share`` of the gradients of both sides; give what was generated, and weighted losses by name."""
     stage, averaged = training.stage, training.distributed_losses
     backpropagate = training.schedule.frames_backpropagate_at(training.step)
     with training.autocast():

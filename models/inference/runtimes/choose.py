@@ -86,9 +86,5 @@ def make_runtime(generator: VideoGenerator, *, name: str, precision: str, device
 
 
 def read_runtime(path: str) -> Choice:
-    """The runtime of a file that ``python -m models.inference.export`` wrote.
-
-    Raises:
-        UserError: see ``load_runtime``.
-    """
+    """The runtime of a file that ``python -m models.inference.export`` wrote."""
     return Choice(load_runtime(Path(path)), f"exported file {path}, on the CPU")

@@ -80,24 +80,14 @@ def _outputs(output: GeneratorOutput) -> tuple[Tensor, ...]:
 
 
 def named_output(outputs: Mapping[str, Tensor], *, raw_only: bool) -> GeneratorOutput:
-    """What a graph gave, as the generator would have given it.
-
-    Args:
-        outputs: by the names of ``OUTPUTS``.
-        raw_only: as in ``CompositeGenerator.forward``.
-    """
+    """What a graph gave, as the generator would have given it."""
     if raw_only:
         return GeneratorOutput(outputs["raw"], outputs["raw"])
     return GeneratorOutput(outputs["final"], outputs["raw"], outputs.get("flow"), outputs.get("weight"))
 
 
 def example_inputs(generator: VideoGenerator, *, size: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Random inputs of a generator's graph, on the CPU: one-hot-like semantics, colours, and a mask if it wants one.
-
-    Args:
-        generator: tells the channels.
-        size: height and width of the frames.
-    """
+    """Random inputs of a generator's graph, on the CPU: one-hot-like semantics, colours, and a mask if it wants one."""
     random = torch.Generator().manual_seed(0)
     coarse = coarsest(generator)
     semantic = (torch.rand(1, coarse.semantic_channels, *size, generator=random) > 0.8).float()

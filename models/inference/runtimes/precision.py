@@ -27,11 +27,7 @@ def best_precision(device: torch.device) -> torch.dtype:
 
 
 def choose_precision(wish: str, device: torch.device) -> torch.dtype:
-    """The type that ``--precision`` names.
-
-    Args:
-        wish: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        device: where it is computed.
+    """The type that ``--precision`` names on ``device``.
 
     Raises:
         UserError: fp16 on a CPU, which has no fast instructions for it.
@@ -61,10 +57,6 @@ def lower_precision(network: Network, dtype: torch.dtype) -> Network:
 
     The heads (colours, flow, weight), the warp and the blend stay in 32 bits: a flow of 20 pixels in bf16 would be
     off by up to a 16th of a pixel, and a frame that is fed back would lose its last bits with every step.
-
-    Args:
-        network: ``CompositeGenerator`` or ``CoarseToFine``; left as it is.
-        dtype: for all layers between the inputs and the heads.
     """
     lowered = copy.deepcopy(network)
     if dtype == torch.float32:

@@ -42,13 +42,10 @@ class SpatialDistillation:
     """The frozen teacher's frames of the same clip as targets: ``kd_pixel`` and ``kd_perceptual``."""
 
     def __init__(self, teacher: FrozenTeacher, *, weight: float = 1.0, kd_mask: bool = False) -> None:
-        """Hold a teacher.
+        """Hold a teacher; ``weight`` is that of both terms.
 
-        Args:
-            teacher: the frozen generator.
-            weight: of both terms.
-            kd_mask: learn from the teacher's frames only where the reference flow of the real frames is confident.
-                The paper has no mask; a published program took one from a *picture* of the flow.
+        With ``kd_mask`` its frames count only where the reference flow of the real frames is confident. The paper has
+        no mask; a published program took one from a *picture* of the flow.
         """
         self.teacher = teacher
         self.teacher_frames: TeacherRollout = teacher
