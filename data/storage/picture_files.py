@@ -222,8 +222,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 def _is_transparent(picture: Image.Image) -> bool:
     if not picture.has_transparency_data:
         return False
-    (lowest, _) = picture.convert("RGBA").getchannel("A").getextrema()
-    return bool(lowest < 255)
+    return bool((np.asarray(picture.convert("RGBA"))[..., 3] < 255).any())
 
 
 def _in_bytes(picture: Image.Image, path: Path) -> np.ndarray:

@@ -158,7 +158,7 @@ def read_video(path: Path) -> Iterator[np.ndarray]:
                 if packet.stream.index != stream.index:
                     continue
                 for frame in packet.decode():
-                    picture = shown(frame, stream)  # type: ignore[arg-type]
+                    picture = shown(frame, stream)
                     size = size or picture.shape
                     check_size(path, num_frames, picture, (size[0], size[1]))
                     yield picture
