@@ -22,13 +22,11 @@ from benchmarks.evaluation import (
     summarise,
     write_references,
 )
-from data.build import build_sequences
 from data.sequences import VideoSequence
 from data.sources.own_video import check_video_kind, own_video, timing_of
-from data.subject_size import note_on_sizes
 from models import checkpoint as checkpoints
 from models.inference.live import run_live
-from models.inference.pipeline import make_first_frames, make_methods, noted_finder, noted_widths
+from models.inference.pipeline import make_first_frames, make_methods, noted_finder, noted_widths, sequences_of
 from options.cli import parse
 from options.config import TestConfig
 from util.device import choose_device
@@ -104,15 +102,7 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
     torch.manual_seed(config.seed)
     methods = make_methods(config, device)
     saved = methods[0].saved
-    sequences = build_sequences(
-        saved.config.data,
-        root=Path(config.dataroot),
-        phase=config.phase,
-        first_frame=config.start_frame,
-        max_frames=config.max_frames or None,
-    )[: config.how_many or None]
-    if note := note_on_sizes(sequences, noted_widths(saved)):
-        print(note)
+    sequences = sequences_of(config, saved)
     first_frames = make_first_frames(
         config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device
     )

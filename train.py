@@ -5,7 +5,7 @@ import time
 
 from models.training.assembly import assemble
 from models.training.divergence import NonFiniteError
-from models.training.memory_plan import print_plan
+from models.training.memory_plan import make_plan
 from models.training.run import Training, clip_loader, fix_coarse_scales, recalibrate
 from models.training.step import chunk_picture, training_step
 from models.training.validation import METRIC, Validation
@@ -111,7 +111,7 @@ def main() -> None:
     """Train as the command line says."""
     config = parse(TrainConfig, description=__doc__.splitlines()[0])
     if config.run.plan:
-        print_plan(config)
+        print("\n".join(make_plan(config)))
         return
     with distributed(config.run.device) as processes:
         run(config, processes=processes)

@@ -8,12 +8,10 @@ from torch import Tensor
 from models.checkpoint import Checkpoint, load_weights
 from models.networks.batch_norm import use_batch_statistics
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
-from models.networks.generator import CompositeGenerator
+from models.networks.generator import IMAGE_CHANNELS, CompositeGenerator
 from models.networks.local_enhancer import LocalEnhancer
 from models.networks.single_image import GlobalGenerator
 from options.network_config import GeneratorConfig
-
-IMAGE_CHANNELS = 3
 
 
 def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> VideoGenerator | GlobalGenerator:

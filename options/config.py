@@ -6,7 +6,7 @@ from typing import Literal
 from options.data_config import DataConfig
 from options.network_config import DiscriminatorConfig, GeneratorConfig
 from options.training_config import LossConfig, RunConfig, ScheduleConfig
-from options.values import option, require
+from options.values import option, require, require_at_least
 
 LIVE_PORT = 8000
 
@@ -174,9 +174,8 @@ class TestConfig:
             not self.baselines or self.first_frame == "real",
             "--baselines repeats the last given frame: it needs --first_frame real",
         )
-        for name in ("how_many", "start_frame", "max_frames"):
-            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
-        require(self.timing_runs >= 1, f"--timing_runs {self.timing_runs}: expected at least 1")
+        require_at_least(0, self, "how_many", "start_frame", "max_frames")
+        require_at_least(1, self, "timing_runs")
         require(
             self.runtime_file is None or self.runtime == "eager",
             f"--runtime_file brings its own runtime: leave out --runtime {self.runtime}",

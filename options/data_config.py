@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from options.values import option, require
+from options.values import option, require, require_at_least
 
 
 @dataclass(frozen=True)
@@ -54,5 +54,4 @@ class DataConfig:
                 self.dataset_mode == "street" or not getattr(self, name),
                 f"--{name} is for label maps: add --dataset_mode street, or leave it out",
             )
-        require(self.loadSize >= 32, f"--loadSize {self.loadSize}: expected at least 32")
-        require(self.fineSize >= 32, f"--fineSize {self.fineSize}: expected at least 32")
+        require_at_least(32, self, "loadSize", "fineSize")

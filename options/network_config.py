@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from options.values import option, require
+from options.values import option, require, require_at_least
 
 NetG = Literal["composite", "sr_mobile_composite", "global"]
 
@@ -38,11 +38,9 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        require(self.ngf >= 1, f"--ngf {self.ngf}: expected at least 1")
+        require_at_least(1, self, "ngf", "n_blocks", "n_blocks_local")
         require(1 <= self.n_downsample_G <= 6, f"--n_downsample_G {self.n_downsample_G}: expected 1 to 6")
-        require(self.n_blocks >= 1, f"--n_blocks {self.n_blocks}: expected at least 1")
         require(self.n_frames_G >= 2, f"--n_frames_G {self.n_frames_G}: expected at least 2, one given and one drawn")
-        require(self.n_blocks_local >= 1, f"--n_blocks_local {self.n_blocks_local}: expected at least 1")
         require(not (self.fg and self.netG == "global"), "--fg does not go with --netG global: leave it out")
         scales = self.n_scales_spatial
         require(1 <= scales <= 4, f"--n_scales_spatial {scales}: expected 1 to 4")
@@ -79,7 +77,6 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        for name in ("ndf", "n_layers_D", "num_D"):
-            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
-        require(self.n_scales_temporal >= 0, f"--n_scales_temporal {self.n_scales_temporal}: expected 0 or more")
-        require(self.n_frames_D >= 2, f"--n_frames_D {self.n_frames_D}: expected at least 2")
+        require_at_least(1, self, "ndf", "n_layers_D", "num_D")
+        require_at_least(0, self, "n_scales_temporal")
+        require_at_least(2, self, "n_frames_D")

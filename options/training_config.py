@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from options.values import option, require
+from options.values import option, require, require_at_least
 
 Stage = Literal["first_frame", "teacher", "skd", "tkd"]
 
@@ -113,13 +113,11 @@ class ScheduleConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        for name in ("batchSize", "accumulate", "niter_step", "n_frames_total", "max_clip_frames", "frames_per_step",
-                     "max_t_step", "max_frames_per_gpu", "frames_backpropagate",
-                     "max_frames_backpropagate"):  # fmt: skip
-            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
-        for name in ("niter", "niter_decay", "niter_fix_global", "steps_per_epoch", "affine", "given_noise",
-                     "cond_noise", "max_minutes", "recalibrate", "clip_grad"):  # fmt: skip
-            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
+        require_at_least(1, self, "batchSize", "accumulate", "niter_step", "n_frames_total", "max_clip_frames",
+                         "frames_per_step", "max_t_step", "max_frames_per_gpu", "frames_backpropagate",
+                         "max_frames_backpropagate")  # fmt: skip
+        require_at_least(0, self, "niter", "niter_decay", "niter_fix_global", "steps_per_epoch", "affine",
+                         "given_noise", "cond_noise", "max_minutes", "recalibrate", "clip_grad")  # fmt: skip
         for name in ("lr", "lr_heads"):
             require(getattr(self, name) > 0, f"--{name} {getattr(self, name)}: expected more than 0")
         require(0 <= self.cond_dropout <= 1, f"--cond_dropout {self.cond_dropout}: expected 0 to 1")
@@ -167,8 +165,6 @@ class RunConfig:
         require(
             0 < self.guard_lr_factor <= 1, f"--guard_lr_factor {self.guard_lr_factor}: expected more than 0, at most 1"
         )
-        for name in ("nThreads", "display_freq", "save_epoch_freq", "guard_max_failures", "validation_freq",
-                     "validation_frames", "plan_memory_gb"):  # fmt: skip
-            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: expected 0 or more")
-        for name in ("print_freq", "save_latest_freq"):
-            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: expected at least 1")
+        require_at_least(0, self, "nThreads", "display_freq", "save_epoch_freq", "guard_max_failures",
+                         "validation_freq", "validation_frames", "plan_memory_gb")  # fmt: skip
+        require_at_least(1, self, "print_freq", "save_latest_freq")

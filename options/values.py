@@ -25,6 +25,13 @@ def require(holds: bool, message: str) -> None:
         raise UserError(message)
 
 
+def require_at_least(smallest: int, config: Any, *names: str) -> None:
+    """Raise a ``UserError`` unless these numbers of ``config`` are ``smallest`` or more."""
+    for name in names:
+        value, expected = getattr(config, name), f"at least {smallest}" if smallest else "0 or more"
+        require(value >= smallest, f"--{name} {value}: expected {expected}")
+
+
 def is_optional(kind: Any) -> tuple[Any, bool]:
     """``X | None`` -> (X, True); anything else -> (itself, False)."""
     if get_origin(kind) in (Union, types.UnionType):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from data.build import build_encoder, build_sequences
+from data.build import build_encoder
 from data.kinds.interface import Encoder
 from data.sequences import VideoSequence
 from data.sources.camera import (
@@ -31,10 +31,9 @@ from data.sources.camera import (
     sequence_frames,
 )
 from data.sources.own_video import own_video
-from data.subject_size import note_on_sizes
 from models.checkpoint import Checkpoint
 from models.inference.first_frames import FirstFrames
-from models.inference.pipeline import Method, make_first_frames, make_methods, noted_finder, noted_widths
+from models.inference.pipeline import Method, make_first_frames, make_methods, noted_finder, noted_widths, sequences_of
 from models.inference.threads import in_background
 from models.interpolation.choose import resolve_interpolation
 from options.config import LIVE_PORT, TestConfig
@@ -166,15 +165,7 @@ def open_source(config: TestConfig, saved: Checkpoint, first_frames: FirstFrames
         if note:
             print(note)
     else:
-        sequences = build_sequences(
-            data,
-            root=Path(config.dataroot),
-            phase=config.phase,
-            first_frame=config.start_frame,
-            max_frames=config.max_frames or None,
-        )[: config.how_many or None]
-        if others := note_on_sizes(sequences, usual):
-            print(others)
+        sequences = sequences_of(config, saved)
     name, rate = Path(config.video or config.dataroot).name, sequences[0].frames_per_second
     return Source(
         f"{name}, {rate:.4g} frames/s, again and again",

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from data.build import build_encoder
+from data.build import build_encoder, build_sequences
 from data.sequences import VideoSequence
-from data.subject_size import UsualWidths
+from data.subject_size import UsualWidths, note_on_sizes
 from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.checkpoint import Checkpoint
@@ -105,6 +106,20 @@ def noted_widths(saved: Checkpoint) -> UsualWidths | None:
 def noted_finder(saved: Checkpoint) -> str | None:
     """What found the landmarks or poses of the training; None where its dataset, or an older save, does not tell."""
     return saved.metadata.get("finder")
+
+
+def sequences_of(config: TestConfig, saved: Checkpoint) -> list[VideoSequence]:
+    """The sequences that the options choose from a dataset; says where subjects are larger or smaller than usual."""
+    sequences = build_sequences(
+        saved.config.data,
+        root=Path(config.dataroot),
+        phase=config.phase,
+        first_frame=config.start_frame,
+        max_frames=config.max_frames or None,
+    )[: config.how_many or None]
+    if note := note_on_sizes(sequences, noted_widths(saved)):
+        print(note)
+    return sequences
 
 
 def make_methods(config: TestConfig, device: torch.device) -> list[Method]:

@@ -18,6 +18,7 @@ from data.build import build_encoder
 from models import checkpoint as checkpoints
 from models.build import build_generator
 from models.legacy.old_file import OldFile, read_old_file
+from models.networks.generator import IMAGE_CHANNELS
 from options.cli import parse
 from options.config import TrainConfig
 from options.data_config import DataConfig
@@ -27,7 +28,6 @@ from options.values import from_json, option
 from util.errors import OneLineParser, UserError, run_program
 from util.files import short_hash
 
-IMAGE_CHANNELS = 3
 # what a pickled module's own options may tell about its data; a flag goes before them
 WORTH_KEEPING = (
     "loadSize", "fineSize", "resize_or_crop", "no_canny_edge", "no_dist_map", "use_instance", "openpose_only",

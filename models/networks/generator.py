@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.flow.warp import warp
 from models.networks.blocks import conv7, decode, encode, initialise, make_norm, require_channels, residuals, widen
 
+IMAGE_CHANNELS = 3  # of every generated frame
 FLOW_SCALE = 20.0  # the flow head's output of 1 means so many pixels
 _FIRST = slice(2)  # of an encoder: the padding and the convolution that read its input
 _REST = slice(2, None)
@@ -43,7 +44,6 @@ class CompositeGenerator(nn.Module):
     Args:
         semantic_channels: channels of one semantic frame.
         num_frames: semantic frames read; one more than the generated frames read.
-        image_channels: channels of a generated frame.
         base_channels: channels at full resolution; doubled by every down-sampling.
         num_downsamples: how often the encoder halves the size.
         num_blocks: residual blocks, the larger half before and the smaller after the two inputs are added.
@@ -61,7 +61,6 @@ class CompositeGenerator(nn.Module):
         *,
         semantic_channels: int,
         num_frames: int = 3,
-        image_channels: int = 3,
         base_channels: int = 128,
         num_downsamples: int = 3,
         num_blocks: int = 9,
@@ -74,8 +73,7 @@ class CompositeGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.semantic_channels = num_frames * semantic_channels
-        self.previous_channels = (num_frames - 1) * image_channels
-        self.image_channels = image_channels
+        self.previous_channels = (num_frames - 1) * IMAGE_CHANNELS
         self.num_downsamples = num_downsamples
         self.low_demand = low_demand
         self.has_foreground = has_foreground
@@ -95,7 +93,7 @@ class CompositeGenerator(nn.Module):
         self.model_down_img = encoder(self.previous_channels)
         self.model_res_img = nn.Sequential(*residuals(after, widths[-1], normalise, kind=block))
         self.model_up_img = nn.Sequential(*decode(widths, normalise))
-        self.model_final_img = nn.Sequential(*conv7(base_channels, image_channels), nn.Tanh())
+        self.model_final_img = nn.Sequential(*conv7(base_channels, IMAGE_CHANNELS), nn.Tanh())
         if has_flow:
             self.model_res_flow = nn.Sequential(*residuals(after, widths[-1], normalise, kind=block))
             self.model_up_flow = nn.Sequential(*decode(widths, normalise))
@@ -108,7 +106,7 @@ class CompositeGenerator(nn.Module):
             )
             self.indv_res = nn.Sequential(*residuals(num_blocks, widths[-1], normalise, kind=block))
             self.indv_up = nn.Sequential(*decode(widths, normalise))
-            self.indv_final = nn.Sequential(*conv7(widths[0], image_channels), nn.Tanh())
+            self.indv_final = nn.Sequential(*conv7(widths[0], IMAGE_CHANNELS), nn.Tanh())
         initialise(self)
 
     @torch.no_grad()
@@ -194,7 +192,7 @@ class CompositeGenerator(nn.Module):
             flow_features = self.model_up_flow(self.model_res_flow(encoded))[visible]
             flow = self.model_final_flow(flow_features) * FLOW_SCALE
             weight = self.model_final_w(flow_features)
-            final = blend(raw, previous[:, -self.image_channels :], flow, weight, align_corners=self.align_corners)
+            final = blend(raw, previous[:, -IMAGE_CHANNELS:], flow, weight, align_corners=self.align_corners)
         if self.has_foreground:
             foreground_features = self.indv_up(self.indv_res(self.indv_down[_REST](read[1])))[visible]
             mask = require_mask(foreground_mask, raw)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from models.networks.blocks import conv7, encode, initialise, make_norm, require_channels, residuals, up
 from models.networks.generator import (
     FLOW_SCALE,
+    IMAGE_CHANNELS,
     GeneratorFeatures,
     GeneratorOutput,
     blend,
@@ -21,7 +22,6 @@ class LocalEnhancer(nn.Module):
         semantic_channels: channels of one semantic frame.
         scale: 1 for the scale above the composite generator, 2 for the next, and so on.
         num_frames: semantic frames read; one more than the generated frames read.
-        image_channels: channels of a generated frame.
         base_channels: channels of this scale at full resolution: half of the coarser scale's.
         num_downsamples: of the composite generator below; decides how wide the foreground branch is.
         num_blocks: residual blocks of each branch.
@@ -37,7 +37,6 @@ class LocalEnhancer(nn.Module):
         semantic_channels: int,
         scale: int = 1,
         num_frames: int = 3,
-        image_channels: int = 3,
         base_channels: int = 64,
         num_downsamples: int = 3,
         num_blocks: int = 3,
@@ -51,8 +50,7 @@ class LocalEnhancer(nn.Module):
             raise ValueError(f"expected scale 1 or more, got {scale}")
         self.scale = scale
         self.semantic_channels = num_frames * semantic_channels
-        self.previous_channels = (num_frames - 1) * image_channels
-        self.image_channels = image_channels
+        self.previous_channels = (num_frames - 1) * IMAGE_CHANNELS
         self.base_channels = base_channels
         self.has_foreground = has_foreground
         self.has_flow = has_flow
@@ -69,7 +67,7 @@ class LocalEnhancer(nn.Module):
         self.model_down_seg = encoder(self.semantic_channels, base_channels)
         self.model_down_img = encoder(self.previous_channels, base_channels)
         self.model_up_img = decoder(base_channels)
-        self.model_final_img = nn.Sequential(*conv7(base_channels, image_channels), nn.Tanh())
+        self.model_final_img = nn.Sequential(*conv7(base_channels, IMAGE_CHANNELS), nn.Tanh())
         if has_flow:
             self.model_up_flow = decoder(base_channels)
             self.model_final_flow = nn.Sequential(*conv7(base_channels, 2))
@@ -78,7 +76,7 @@ class LocalEnhancer(nn.Module):
             width = foreground_channels(base_channels, num_downsamples)
             self.indv_down = encoder(self.semantic_channels, width)
             self.indv_up = decoder(width)
-            self.indv_final = nn.Sequential(*conv7(width, image_channels), nn.Tanh())
+            self.indv_final = nn.Sequential(*conv7(width, IMAGE_CHANNELS), nn.Tanh())
         initialise(self)
 
     def forward(
@@ -112,7 +110,7 @@ class LocalEnhancer(nn.Module):
             flow_features = self.model_up_flow(encoded + like("flow", coarse.flow, encoded))
             flow = self.model_final_flow(flow_features) * (FLOW_SCALE * 2**self.scale)
             weight = self.model_final_w(flow_features)
-            final = blend(raw, previous[:, -self.image_channels :], flow, weight, align_corners=self.align_corners)
+            final = blend(raw, previous[:, -IMAGE_CHANNELS:], flow, weight, align_corners=self.align_corners)
         if self.has_foreground:
             drawn = self.indv_down(semantic)
             foreground_features = self.indv_up(drawn + like("foreground", coarse.foreground, drawn))

@@ -2,16 +2,8 @@
 
 from torch import Tensor, nn
 
-from models.networks.blocks import (
-    conv7,
-    decode,
-    encode,
-    initialise,
-    make_norm,
-    require_channels,
-    residuals,
-    widen,
-)
+from models.networks.blocks import conv7, decode, encode, initialise, make_norm, require_channels, residuals, widen
+from models.networks.generator import IMAGE_CHANNELS
 
 MAX_CHANNELS = 1024
 
@@ -21,7 +13,6 @@ class GlobalGenerator(nn.Module):
 
     Args:
         semantic_channels: channels of the input.
-        image_channels: channels of the output.
         base_channels: channels at full resolution; doubled by every down-sampling, at most 1024.
         num_downsamples: how often the size is halved.
         num_blocks: residual blocks at the smallest size.
@@ -32,7 +23,6 @@ class GlobalGenerator(nn.Module):
         self,
         *,
         semantic_channels: int,
-        image_channels: int = 3,
         base_channels: int = 64,
         num_downsamples: int = 3,
         num_blocks: int = 9,
@@ -47,7 +37,7 @@ class GlobalGenerator(nn.Module):
             *encode(semantic_channels, widths, normalise),
             *residuals(num_blocks, widths[-1], normalise),
             *decode(widths, normalise),
-            *conv7(widths[0], image_channels),
+            *conv7(widths[0], IMAGE_CHANNELS),
             nn.Tanh(),
         )
         initialise(self)

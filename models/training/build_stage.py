@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from torch import nn
 
-from models.build import IMAGE_CHANNELS, build_generator
+from models.build import build_generator
 from models.flow.estimators import make_flow
 from models.flow.reference import FlowEstimator
 from models.losses.perceptual import PerceptualChoice, PerceptualLoss, make_perceptual
@@ -12,6 +12,7 @@ from models.losses.table import LossWeights
 from models.losses.temporal import make_global_loss
 from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.discriminator import MultiscaleDiscriminator
+from models.networks.generator import IMAGE_CHANNELS
 from models.training.stages.base import Stage
 from models.training.stages.face_region import FaceFinder
 from models.training.stages.first_frame import FirstFrame

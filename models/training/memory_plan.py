@@ -104,7 +104,7 @@ def _teacher(config: TrainConfig, *, semantic_channels: int) -> VideoGenerator |
 
 def _stage(config: TrainConfig, scene: Scene) -> Stage:
     # where a face is depends on pixels; its discriminator is small
-    config = dataclasses.replace(config, discriminator=dataclasses.replace(config.discriminator, add_face_disc=False))
+    config = _change(config, "discriminator", add_face_disc=False)
     config = _change(config, "schedule", cond_noise=0.0, cond_dropout=0.0)  # drawn by numpy, which pretends nothing
     teacher = _teacher(config, semantic_channels=scene.semantic_channels)
     stage, _ = build_stage(config, semantic_channels=scene.semantic_channels, teacher=teacher)
@@ -253,8 +253,3 @@ def suggest(config: TrainConfig, scene: Scene, found: Estimate, *, budget: float
         if needed <= budget:
             return lines
     return [*lines, "  still too much: choose a smaller --loadSize"]
-
-
-def print_plan(config: TrainConfig) -> None:
-    """What ``train.py --plan`` does."""
-    print("\n".join(make_plan(config)))

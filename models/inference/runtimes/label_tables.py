@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.coarse_to_fine import VideoGenerator
-from models.networks.generator import CompositeGenerator
+from models.networks.generator import IMAGE_CHANNELS, CompositeGenerator
 
 _MOST_DIFFERENT = 512  # pixels that may have an entry; a street at 256x512 has about 300, between its labels
 _STRIP = 2**15  # pixels that are looked up at once
@@ -88,7 +88,7 @@ def table_reader(generator: VideoGenerator) -> TableReader | None:
 
 
 def _num_frames(generator: CompositeGenerator) -> int:
-    return 1 + generator.previous_channels // generator.image_channels
+    return 1 + generator.previous_channels // IMAGE_CHANNELS
 
 
 def _reading(encoder: nn.Sequential) -> nn.Conv2d:
