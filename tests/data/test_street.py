@@ -84,7 +84,7 @@ def test_labels_instances_foreground_and_images_of_a_clip_stay_aligned(
         assert torch.equal(semantic[35] > 0, instance_edges(labels[None].byte()))
         for label, colour in COLOURS.items():
             is_inside = (labels == label) & (semantic[35] == 0)
-            if is_inside.any():
+            if is_inside.sum() > 64:  # a strip along a border is all mixed
                 wanted = torch.tensor(colour)[:, None] / 127.5 - 1
                 # resampling mixes colours near borders; inside, a frame turned another way would be wholly wrong
                 assert ((image[:, is_inside] - wanted).abs().amax(dim=0) < 0.1).float().mean() > 0.75
