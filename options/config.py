@@ -7,6 +7,7 @@ from options.data_config import DataConfig
 from options.network_config import DiscriminatorConfig, GeneratorConfig
 from options.training_config import LossConfig, RunConfig, ScheduleConfig
 from options.values import option, require, require_at_least
+from util.errors import UserError
 
 LIVE_PORT = 8000
 
@@ -34,78 +35,68 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work, before anything is loaded."""
-        stage, is_image = self.run.stage, self.generator.netG == "global"
-        if stage in ("skd", "tkd"):
-            require(
-                self.run.teacher is not None,
-                f"--stage {stage} needs the frozen teacher: --teacher checkpoints/NAME_OF_TEACHER",
+        run, data, generator, loss, schedule = self.run, self.data, self.generator, self.loss, self.schedule
+        stage, is_image, has_teacher = run.stage, generator.netG == "global", run.stage in ("skd", "tkd")
+        if has_teacher and run.teacher is None:
+            raise UserError(f"--stage {stage} needs the frozen teacher: --teacher checkpoints/NAME_OF_TEACHER")
+        if has_teacher and not generator.low_demand:
+            raise UserError(
+                f"--stage {stage} trains the low-demand generator: add --netG sr_mobile_composite --low_demand"
             )
-            require(
-                self.generator.low_demand,
-                f"--stage {stage} trains the low-demand generator: add --netG sr_mobile_composite --low_demand",
+        if not has_teacher and run.teacher is not None:
+            raise UserError(f"--stage {stage} has no teacher: leave out --teacher, or --stage skd")
+        if stage == "tkd" and run.init is None and not run.resume:
+            raise UserError(
+                "--stage tkd starts from the generator of spatial distillation: --init checkpoints/NAME_OF_SKD"
             )
-        else:
-            require(self.run.teacher is None, f"--stage {stage} has no teacher: leave out --teacher, or --stage skd")
-        require(
-            stage != "tkd" or self.run.init is not None or self.run.resume,
-            "--stage tkd starts from the generator of spatial distillation: --init checkpoints/NAME_OF_SKD",
-        )
-        require(
-            (stage == "first_frame") == is_image,
-            "--netG global draws single images and goes with --stage first_frame, and only with it",
-        )
-        require(
-            not self.schedule.begin_as_copy or not (self.generator.no_flow or is_image),
-            "--begin_as_copy needs a generator that warps: leave out --no_flow, or --begin_as_copy",
-        )
-        require(
-            not self.schedule.begin_as_copy or self.generator.n_scales_spatial == 1,
-            "--begin_as_copy goes with --n_scales_spatial 1: leave out one of them",
-        )
-        require(
-            self.schedule.niter_fix_global == 0 or self.generator.n_scales_spatial > 1,
-            "--niter_fix_global trains the finest of several scales: add --n_scales_spatial 2, or leave it out",
-        )
-        require(
-            not self.generator.fg or self.data.dataset_mode == "street",
-            f"--fg draws the foreground labels of label maps: --dataset_mode street, found {self.data.dataset_mode}",
-        )
-        require(
-            not self.discriminator.add_face_disc or self.data.dataset_mode in ("face", "pose"),
-            f"--add_face_disc looks for faces: --dataset_mode pose or face, found {self.data.dataset_mode}",
-        )
-        require(
-            not (self.discriminator.add_face_disc and self.data.dataset_mode == "face" and self.data.no_dist_map)
-            or self.data.no_canny_edge,
-            "--add_face_disc finds faces by their distance maps: leave out --no_dist_map, or add --no_canny_edge",
-        )
-        is_hidden = self.data.basic_point_only if self.data.openpose_only else self.data.remove_face_labels
-        require(
-            not (self.discriminator.add_face_disc and self.data.dataset_mode == "pose" and is_hidden),
-            "--add_face_disc does not go with --remove_face_labels or --openpose_only --basic_point_only, which hide "
-            "the face: leave out one of them",
-        )
-        require(
-            not self.loss.kd_mask or stage in ("skd", "tkd"),
-            f"--kd_mask goes with --stage skd or tkd, found --stage {stage}: leave it out",
-        )
-        require(
-            stage != "tkd" or self.schedule.n_frames_total >= 3,
-            f"--stage tkd --n_frames_total {self.schedule.n_frames_total}: expected at least 3, so that a clip has a "
-            "frame to leave out",
-        )
-        require(
-            self.loss.vgg_weights is None or self.loss.perceptual in ("auto", "vgg19"),
-            f"--vgg_weights does not go with --perceptual {self.loss.perceptual}: leave out one of them",
-        )
-        require(
-            self.loss.vgg_input == "imagenet" or self.loss.perceptual in ("auto", "vgg19"),
-            f"--vgg_input {self.loss.vgg_input} does not go with --perceptual {self.loss.perceptual}: leave out one",
-        )
-        require(
-            self.loss.i3d_weights is None or stage == "tkd",
-            f"--i3d_weights goes with --stage tkd, found --stage {stage}: leave it out",
-        )
+        if (stage == "first_frame") != is_image:
+            raise UserError("--netG global draws single images and goes with --stage first_frame, and only with it")
+        if schedule.begin_as_copy and (generator.no_flow or is_image):
+            raise UserError("--begin_as_copy needs a generator that warps: leave out --no_flow, or --begin_as_copy")
+        if schedule.begin_as_copy and generator.n_scales_spatial > 1:
+            raise UserError("--begin_as_copy goes with --n_scales_spatial 1: leave out one of them")
+        if schedule.niter_fix_global > 0 and generator.n_scales_spatial == 1:
+            raise UserError(
+                "--niter_fix_global trains the finest of several scales: add --n_scales_spatial 2, or leave it out"
+            )
+        if generator.fg and data.dataset_mode != "street":
+            raise UserError(
+                f"--fg draws the foreground labels of label maps: --dataset_mode street, found {data.dataset_mode}"
+            )
+        if self.discriminator.add_face_disc:
+            self._check_faces()
+        if loss.kd_mask and not has_teacher:
+            raise UserError(f"--kd_mask goes with --stage skd or tkd, found --stage {stage}: leave it out")
+        if stage == "tkd" and schedule.n_frames_total < 3:
+            raise UserError(
+                f"--stage tkd --n_frames_total {schedule.n_frames_total}: expected at least 3, so that a clip has a "
+                "frame to leave out"
+            )
+        if loss.perceptual not in ("auto", "vgg19"):
+            if loss.vgg_weights is not None:
+                raise UserError(f"--vgg_weights does not go with --perceptual {loss.perceptual}: leave out one of them")
+            if loss.vgg_input != "imagenet":
+                raise UserError(
+                    f"--vgg_input {loss.vgg_input} does not go with --perceptual {loss.perceptual}: leave out one"
+                )
+        if loss.i3d_weights is not None and stage != "tkd":
+            raise UserError(f"--i3d_weights goes with --stage tkd, found --stage {stage}: leave it out")
+
+    def _check_faces(self) -> None:
+        """Refuse a face discriminator where no face can be found."""
+        data = self.data
+        if data.dataset_mode not in ("face", "pose"):
+            raise UserError(f"--add_face_disc looks for faces: --dataset_mode pose or face, found {data.dataset_mode}")
+        if data.dataset_mode == "face" and data.no_dist_map and not data.no_canny_edge:
+            raise UserError(
+                "--add_face_disc finds faces by their distance maps: leave out --no_dist_map, or add --no_canny_edge"
+            )
+        is_hidden = data.basic_point_only if data.openpose_only else data.remove_face_labels
+        if data.dataset_mode == "pose" and is_hidden:
+            raise UserError(
+                "--add_face_disc does not go with --remove_face_labels or --openpose_only --basic_point_only, which "
+                "hide the face: leave out one of them"
+            )
 
 
 @dataclass(frozen=True)
@@ -166,43 +157,31 @@ class TestConfig:
         require(
             0 < self.keyframe_share <= 1, f"--keyframe_share {self.keyframe_share}: expected more than 0, at most 1"
         )
-        require(
-            (self.first_frame == "single") == (self.single_checkpoint is not None),
-            "--first_frame single and --single_checkpoint checkpoints/NAME go together: give both or none",
-        )
-        require(
-            not self.baselines or self.first_frame == "real",
-            "--baselines repeats the last given frame: it needs --first_frame real",
-        )
-        require_at_least(0, self, "how_many", "start_frame", "max_frames")
+        if (self.first_frame == "single") != (self.single_checkpoint is not None):
+            raise UserError(
+                "--first_frame single and --single_checkpoint checkpoints/NAME go together: give both or none"
+            )
+        if self.baselines and self.first_frame != "real":
+            raise UserError("--baselines repeats the last given frame: it needs --first_frame real")
+        require_at_least(0, self, "how_many", "start_frame", "max_frames", "lookahead")
         require_at_least(1, self, "timing_runs")
-        require(
-            self.runtime_file is None or self.runtime == "eager",
-            f"--runtime_file brings its own runtime: leave out --runtime {self.runtime}",
-        )
-        require(self.lookahead >= 0, f"--lookahead {self.lookahead}: expected 0 or more")
-        require(
-            self.lookahead == 0 or self.keyframes == "dp",
-            f"--lookahead chooses key-frames by dp: leave out --keyframes {self.keyframes}",
-        )
-        require(
-            self.keyframe_quality is None or abs(self.keyframe_quality) < 1000,
-            f"--keyframe_quality {self.keyframe_quality}: expected decibels, such as 30",
-        )
-        require(
-            self.keyframe_quality is None or self.keyframes == "dp",
-            f"--keyframe_quality chooses key-frames by dp: leave out --keyframes {self.keyframes}",
-        )
+        if self.runtime_file is not None and self.runtime != "eager":
+            raise UserError(f"--runtime_file brings its own runtime: leave out --runtime {self.runtime}")
+        if self.lookahead > 0 and self.keyframes != "dp":
+            raise UserError(f"--lookahead chooses key-frames by dp: leave out --keyframes {self.keyframes}")
+        if self.keyframe_quality is not None:
+            if not abs(self.keyframe_quality) < 1000:
+                raise UserError(f"--keyframe_quality {self.keyframe_quality}: expected decibels, such as 30")
+            if self.keyframes != "dp":
+                raise UserError(f"--keyframe_quality chooses key-frames by dp: leave out --keyframes {self.keyframes}")
         self._refuse_with_streams()
 
     def _refuse_with_streams(self) -> None:
         """Refuse what a stream, live or of one's own video, has no use for."""
-        require(
-            self.video is None or self.webcam is None, "--video and --webcam are two sources: leave out one of them"
-        )
-        require(
-            self.serve is None or 0 <= self.serve < 2**16, f"--serve {self.serve}: expected a port of 0 to {2**16 - 1}"
-        )
+        if self.video is not None and self.webcam is not None:
+            raise UserError("--video and --webcam are two sources: leave out one of them")
+        if self.serve is not None and not 0 <= self.serve < 2**16:
+            raise UserError(f"--serve {self.serve}: expected a port of 0 to {2**16 - 1}")
         is_live = self.serve is not None or self.webcam is not None
         flag = "--serve" if self.serve is not None else "--webcam" if is_live else "--video"
         if not is_live and self.video is None:
@@ -214,11 +193,7 @@ class TestConfig:
             useless += ["output"]
         for name in useless:
             require(not getattr(self, name), f"--{name} does not go with {flag}: leave it out")
-        require(
-            not is_live or self.keyframes == "dp",
-            f"{flag} chooses key-frames live, by dp: leave out --keyframes {self.keyframes}",
-        )
-        require(
-            is_live or self.output is None or self.output.lower().endswith(".mp4"),
-            f"--output {self.output}: expected an .mp4 file with --video",
-        )
+        if is_live and self.keyframes != "dp":
+            raise UserError(f"{flag} chooses key-frames live, by dp: leave out --keyframes {self.keyframes}")
+        if not is_live and self.output is not None and not self.output.lower().endswith(".mp4"):
+            raise UserError(f"--output {self.output}: expected an .mp4 file with --video")

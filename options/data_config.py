@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from options.values import option, require, require_at_least
+from util.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,16 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        require(
-            not (self.openpose_only and self.densepose_only),
-            "--openpose_only --densepose_only: nothing would remain, leave out one of them",
-        )
+        if self.openpose_only and self.densepose_only:
+            raise UserError("--openpose_only --densepose_only: nothing would remain, leave out one of them")
         require(
             0 <= self.random_drop_prob <= 1, f"--random_drop_prob {self.random_drop_prob}: expected a chance of 0 to 1"
         )
-        require(
-            self.dataset_mode != "paired" or self.input_nc in (None, 1, 3, 4),
-            f"--input_nc {self.input_nc}: expected 1, 3 or 4",
-        )
-        require(self.dataset_mode != "street" or self.label_nc != 0, "--label_nc 0: expected 1 or more, or none")
+        if self.dataset_mode == "paired" and self.input_nc not in (None, 1, 3, 4):
+            raise UserError(f"--input_nc {self.input_nc}: expected 1, 3 or 4")
+        if self.dataset_mode == "street" and self.label_nc == 0:
+            raise UserError("--label_nc 0: expected 1 or more, or none")
         for name in ("label_nc", "ignore_label", "use_instance", "fg_labels"):
-            require(
-                self.dataset_mode == "street" or not getattr(self, name),
-                f"--{name} is for label maps: add --dataset_mode street, or leave it out",
-            )
+            if self.dataset_mode != "street" and getattr(self, name):
+                raise UserError(f"--{name} is for label maps: add --dataset_mode street, or leave it out")
         require_at_least(32, self, "loadSize", "fineSize")
