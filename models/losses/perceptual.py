@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.frozen import Frozen
 from models.losses.pixel import l1
+from models.losses.table import LossTable
 from util.errors import UserError
 from util.files import short_hash
 
@@ -155,6 +156,11 @@ class FrameFeatures:
         wanted = [one.repeat(len(images), 1, 1, 1) for one in self.perceptual.features(self.real)]
         self._final = [one[: len(images[0])] for one in features]
         return self.perceptual.between(features, wanted) * len(images)
+
+    def add_term(self, table: LossTable, *, weight: float) -> None:
+        """Add the distance of the judged images to the real ones."""
+        if weight > 0:
+            table.add("G_VGG", self.distance_to_real(), weight=weight)
 
     def of_final(self) -> list[Tensor]:
         """Features of the final images."""

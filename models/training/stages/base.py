@@ -120,8 +120,8 @@ class Stage(ABC):
         if self.perceptual is not None:
             features = self.features(self.perceptual, generated=self._judged(images), real=chunk.real)
         add_pixel_terms(losses.generator, images, chunk.real, weight=self.weights.pixel)
-        if features is not None and self.weights.perceptual > 0:
-            losses.generator.add("G_VGG", features.distance_to_real(), weight=self.weights.perceptual)
+        if features is not None:
+            features.add_term(losses.generator, weight=self.weights.perceptual)
         self.add_video_terms(losses.generator, chunk, rollout, features)
         return losses
 
