@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "speed": "speed",
     "stream": "stream",
     "motion": "motion",
+    "samples": "samples",
     "table": "method_table",
     "ablation": "ablation",
     "width": "width",

@@ -1,5 +1,6 @@
 """Evaluation of methods on test videos: frames, videos, quality and speed."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Iterator
@@ -194,26 +195,29 @@ def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:
     return total / len(places)
 
 
+def evaluate_still(
+    sequence: VideoSequence, first_frames: list[Tensor], frame: Tensor, *, folder: Path, image_format: str
+) -> SequenceResult:
+    """Result of one frame [3, H, W], repeated after the first ones; see ``record``."""
+    num_given = len(first_frames)
+    frames = itertools.chain(first_frames, itertools.repeat(frame, sequence.num_frames - num_given))
+    return record(
+        frames,
+        sequence,
+        num_given=num_given,
+        key_frames=list(range(num_given)),
+        folder=folder,
+        image_format=image_format,
+    )
+
+
 def evaluate_baselines(
     sequence: VideoSequence, first_frames: list[Tensor], mean_frame: Tensor, config: TestConfig, folder: Path
 ) -> dict[str, SequenceResult]:
     """Results of the two baselines that know nothing but the first frames, or the training video."""
-
-    def repeat(frame: Tensor) -> Iterator[Tensor]:
-        yield from first_frames
-        for _ in range(sequence.num_frames - len(first_frames)):
-            yield frame
-
     frames = {"repeat_last_given": first_frames[-1], "mean_frame": mean_frame}
     return {
-        name: record(
-            repeat(frame),
-            sequence,
-            num_given=len(first_frames),
-            key_frames=list(range(len(first_frames))),
-            folder=folder / name,
-            image_format=config.image_format,
-        )
+        name: evaluate_still(sequence, first_frames, frame, folder=folder / name, image_format=config.image_format)
         for name, frame in frames.items()
     }
 

@@ -28,7 +28,7 @@ from util.errors import UserError
 from util.media.pictures import to_uint8, write_picture
 
 EVERYWHERE = ("psnr", "ssim", "frechet_lite0", "warping_error", "flicker", "fid", "fvd", "lpips")
-OF_TASK = {"face": ("landmark_error",), "pose": ("pose_error",)}
+OF_TASK = {"face": ("landmark_error",), "pose": ("body_error", "pose_error")}
 # metrics of one video alone, which measure the real one, too
 NOT_ZERO_OF_REAL = {
     "warping_error": "less than that is smoother than life, not better",

@@ -1,4 +1,4 @@
-"""Pose error: OpenPose files found in the generated frames, against the wanted ones."""
+"""Pose errors: bodies found again in the generated frames, against the wanted ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +10,12 @@ from benchmarks.metrics.videos import Pair
 from data.kinds.body_drawing import draw_person
 from data.kinds.openpose import BODY, NUM_POINTS, is_seen, most_prominent, read_people
 from util.errors import UserError
+from util.media.pictures import to_uint8
 
 # a file and the frame's height and width -> the drawn pose, uint8 [H, W, 3]
 PoseDrawer = Callable[[Path, tuple[int, int]], np.ndarray]
+# from a picture, uint8 [H, W, 3], to a person's points [137, 3], see data.kinds.openpose; None: nobody
+BodyFinder = Callable[[np.ndarray], np.ndarray | None]
 
 
 def drawing_error(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -77,6 +80,29 @@ def make_keypoint_error(found: Path, wanted: Path) -> MeanOverFrames:
         return None if seen is None or meant is None else keypoint_distance(seen, meant)
 
     return _over_files("keypoint_error", found, wanted, compare, unit="pixels")
+
+
+def make_body_error(find: BodyFinder, *, finder: str) -> MeanOverFrames:
+    """The distance of the body's points from those in the real frames, as a share of the body's extent there.
+
+    Args:
+        find: a detector of bodies that looks at every picture anew; frames where it sees nobody count as missed.
+        finder: its name, for the manifest.
+    """
+
+    def score(pair: Pair, number: int) -> float | None:
+        seen, wanted = (find(to_uint8(frame)) for frame in pair.frames(number))
+        distance = None if seen is None or wanted is None else keypoint_distance(seen, wanted)
+        if distance is None or wanted is None:
+            return None
+        return distance / float(np.ptp(wanted[BODY, :2][is_seen(wanted)[BODY]], axis=0).max())
+
+    def scores(pair: Pair) -> Scores:
+        return [None] * pair.num_given + [score(pair, number) for number in range(pair.num_given, pair.num_frames)]
+
+    return MeanOverFrames(
+        "body_error", 1, "lower", scores, unit="extent of the body", settings={"found": f"by {finder}, real ones too"}
+    )
 
 
 def _over_files(

@@ -13,8 +13,10 @@ from benchmarks.metrics.fvd import make_fvd
 from benchmarks.metrics.landmark_error import make_landmark_error
 from benchmarks.metrics.lpips import BACKBONES, make_lpips
 from benchmarks.metrics.measure import MeanOverFrames, Metric, over_frames
-from benchmarks.metrics.pose_error import make_keypoint_error, make_pose_drawing_error
+from benchmarks.metrics.pose_error import make_body_error, make_keypoint_error, make_pose_drawing_error
 from benchmarks.metrics.warping_error import make_flicker, make_warping_error
+from data.detectors.blaze_pose import BlazePose, body_finder_note
+from data.detectors.landmarks import DEFAULT_FINDER, FINDERS, finder_note, load_landmark_finder
 from models.flow.estimators import make_flow
 from util.errors import UserError
 from util.image_quality import psnr, ssim
@@ -27,6 +29,7 @@ class Sources:
     Attributes:
         inception_weights, i3d_weights, lpips_backbone, lpips_linear: files of weights.
         lpips_net: ``alex`` or ``vgg``.
+        finder: what finds landmarks in generated frames, ``mesh`` or ``dlib``: the one of the dataset.
         landmarks: landmarks that drove the video.
         poses, driven_poses: OpenPose files of the generated frames, and those that drove the video.
         flows: exact flows.
@@ -37,6 +40,7 @@ class Sources:
     lpips_backbone: str | None = None
     lpips_linear: str | None = None
     lpips_net: str = "alex"
+    finder: str = DEFAULT_FINDER
     landmarks: Path | None = None
     poses: Path | None = None
     driven_poses: Path | None = None
@@ -51,6 +55,8 @@ def add_weight_flags(parser: argparse.ArgumentParser) -> None:
     add("--lpips_net", choices=tuple(BACKBONES), default="alex", help="backbone of lpips (default: %(default)s)")
     add("--lpips_backbone", metavar="FILE", help="its weights (default: torch's cache)")
     add("--lpips_linear", metavar="FILE", help="the weights of its channels (default: those of the package lpips)")
+    add("--finder", choices=tuple(FINDERS), default=DEFAULT_FINDER, help="of landmarks in frames: the one that the "
+        "dataset was made with (default: %(default)s)")  # fmt: skip
 
 
 def _lpips(sources: Sources, device: torch.device) -> Metric:
@@ -63,10 +69,12 @@ def _lpips(sources: Sources, device: torch.device) -> Metric:
 
 
 def _landmark_error(sources: Sources, device: torch.device) -> Metric:
-    # dlib is optional: it is asked for here alone
-    from data.detectors.landmarks import load_landmark_finder
+    find = load_landmark_finder(sources.finder, follows=False)
+    return make_landmark_error(find, finder=finder_note(sources.finder), driven=sources.landmarks)
 
-    return make_landmark_error(load_landmark_finder("dlib"), finder="dlib, 68 landmarks", driven=sources.landmarks)
+
+def _body_error(sources: Sources, device: torch.device) -> Metric:
+    return make_body_error(BlazePose(follows=False), finder=body_finder_note())
 
 
 def _flow_epe(sources: Sources, device: torch.device) -> Metric:
@@ -102,6 +110,7 @@ METRICS: dict[str, Callable[[Sources, torch.device], Metric]] = {
     "flicker": lambda sources, device: make_flicker(make_flow("dis")),
     "flow_epe": _flow_epe,
     "landmark_error": _landmark_error,
+    "body_error": _body_error,
     "pose_error": _pose_error,
     "keypoint_error": lambda sources, device: make_keypoint_error(*_poses(sources, "keypoint_error")),
 }

@@ -57,8 +57,13 @@ class BlazePose:
     one that is followed.
     """
 
-    def __init__(self) -> None:
-        """Raises: UserError where the networks were not fetched, or OpenVINO is missing."""
+    def __init__(self, *, follows: bool = True) -> None:
+        """Load the networks; without ``follows`` every picture is looked at as if it were the first.
+
+        Raises:
+            UserError: the networks were not fetched, or OpenVINO is missing.
+        """
+        self._follows = follows
         self._detector = OpenVINONetwork(fetched_file("detectors", DETECTOR_FILE))
         self._pose = OpenVINONetwork(fetched_file("detectors", POSE_FILE))
         self._face = FaceMesh()
@@ -68,6 +73,8 @@ class BlazePose:
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
         """The person in ``picture``, uint8 [H, W, 3] RGB, float64 [137, 3] as in ``openpose.py``; None: not seen."""
+        if not self._follows:
+            self._last, self._num_lost = None, 0
         points = self._points(picture, self._last) if self._last is not None and not self._num_lost else None
         if points is None:
             person = nearest(self.people(picture), self._last, num_lost=self._num_lost)

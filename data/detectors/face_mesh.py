@@ -36,8 +36,13 @@ class FaceMesh:
     the one that is followed.
     """
 
-    def __init__(self) -> None:
-        """Raises: UserError where the networks were not fetched."""
+    def __init__(self, *, follows: bool = True) -> None:
+        """Load the networks; without ``follows`` every picture is looked at as if it were the first.
+
+        Raises:
+            UserError: the networks were not fetched.
+        """
+        self._follows = follows
         self._detector = OpenCVNetwork(fetched_file("detectors", DETECTOR_FILE))
         self._mesh = OpenCVNetwork(fetched_file("detectors", MESH_FILE))
         self._cells = anchors(_DETECTOR_SIZE, strides=(8, 16, 16, 16))
@@ -46,6 +51,8 @@ class FaceMesh:
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
         """The landmarks in ``picture``, uint8 [H, W, 3] RGB: float64 [68, 2]; None where the face is not seen."""
+        if not self._follows:
+            self._last, self._num_lost = None, 0
         points = self._points(picture, self._last) if self._last is not None and not self._num_lost else None
         if points is None:
             face = nearest(self.faces(picture), self._last, num_lost=self._num_lost)

@@ -24,16 +24,17 @@ DEFAULT_FINDER = "mesh"
 REQUIREMENTS = "data/prepare/requirements.txt"
 
 
-def load_landmark_finder(name: str = DEFAULT_FINDER) -> LandmarkFinder:
+def load_landmark_finder(name: str = DEFAULT_FINDER, *, follows: bool = True) -> LandmarkFinder:
     """A fresh finder.
 
     Args:
         name: ``mesh`` (MediaPipe's FaceMesh) or ``dlib`` (its predictor of the 68 landmarks of iBUG 300-W).
+        follows: may follow the face; False: every picture is looked at as if it were the first. dlib never follows.
 
     Raises:
         UserError: what it needs is not there; the message says how to get it.
     """
-    return FINDERS[name]()
+    return FINDERS[name](follows)
 
 
 def finder_note(name: str) -> str:
@@ -75,7 +76,7 @@ def finder_name(note: str | None) -> str:
     return name
 
 
-def _load_dlib() -> LandmarkFinder:
+def _load_dlib(follows: bool) -> LandmarkFinder:
     try:
         import dlib
     except ImportError as error:
@@ -106,4 +107,8 @@ def _dlib_model() -> Path:
     )
 
 
-FINDERS: dict[str, Callable[[], LandmarkFinder]] = {"mesh": face_mesh.FaceMesh, "dlib": _load_dlib}
+def _load_mesh(follows: bool) -> LandmarkFinder:
+    return face_mesh.FaceMesh(follows=follows)
+
+
+FINDERS: dict[str, Callable[[bool], LandmarkFinder]] = {"mesh": _load_mesh, "dlib": _load_dlib}
