@@ -13,9 +13,13 @@ from util.errors import OneLineParser, run_program
 def main(arguments: argparse.Namespace) -> None:
     """Write one sample."""
     if arguments.kind == "street":
-        write_street_sample(arguments.out, seed=arguments.seed, phases=tuple(arguments.phase))
+        write_street_sample(
+            arguments.out, seed=arguments.seed, phases=tuple(arguments.phase), num_train=arguments.streets
+        )
     elif arguments.kind == "pose":
-        write_pose_sample(arguments.out, seed=arguments.seed, phases=tuple(arguments.phase))
+        write_pose_sample(
+            arguments.out, seed=arguments.seed, phases=tuple(arguments.phase), num_dances=arguments.dances
+        )
     else:
         write_face_sample(arguments.out, kind=arguments.kind, phases=tuple(arguments.phase))
 
@@ -55,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the dataset's folder (default: datasets/street_sample)",
     )
     street.add_argument("--seed", type=int, default=0, help="another seed is another city (default: 0)")
+    street.add_argument("--streets", type=int, default=2, metavar="N", help="to train on (default: 2)")
     street.add_argument(
         "--phase",
         nargs="+",
@@ -78,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the dataset's folder (default: datasets/pose_sample)",
     )
     pose.add_argument("--seed", type=int, default=0, help="another seed is another puppet and dance (default: 0)")
+    pose.add_argument("--dances", type=int, default=1, metavar="N", help="to train on, 96 frames each (default: 1)")
     pose.add_argument(
         "--phase",
         nargs="+",

@@ -1,5 +1,7 @@
 """The pose sample: a puppet that dances, with exact motion."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from data.kinds.openpose import people_as_json
@@ -15,39 +17,53 @@ from util.media.pictures import write_picture
 SEQUENCE = "puppet"
 # Test frames are another phase of the dance, a second and more after the last training frame.
 POSE_SPLIT = {"train": range(0, 96), "test": range(130, 160)}
+_BETWEEN_DANCES = 400  # frames from the start of one to that of the next
 PARTS = ("img", "openpose", "densepose", "flow")
 
 
-def write_pose_sample(out: Path, *, seed: int = 0, phases: tuple[str, ...] = tuple(POSE_SPLIT)) -> None:
+def write_pose_sample(
+    out: Path, *, seed: int = 0, phases: tuple[str, ...] = tuple(POSE_SPLIT), num_dances: int = 1
+) -> None:
     """Write the sample dataset to ``out``; what is there already is counted and left alone.
 
     Beside the folders of a pose dataset there is ``<phase>_flow/puppet/*.npz``, the motion of each frame, which
     ``data.samples.motion_files`` reads. Prints one line for each phase.
 
+    Args:
+        out: the dataset's folder.
+        seed: another seed is another puppet and dance.
+        phases: which of ``POSE_SPLIT`` to write.
+        num_dances: training sequences, each of another time of the endless dance.
+
     Raises:
         UserError: ``out`` holds something else under the sample's name.
     """
-    puppet = None
+    puppet = functools.cache(lambda: Puppet(seed))  # painting it takes seconds
     for phase in phases:
-        wanted = POSE_SPLIT[phase]
-        folder = out / f"{phase}_img" / SEQUENCE
-        if folder.exists():
-            found = {files.name: files for files in pose_files(out, phase=phase, needs_images=True)}
-            if len(found[SEQUENCE].leading) != len(wanted):
-                raise UserError(
-                    f"{folder}: expected the sample's {len(wanted)} frames, found {len(found[SEQUENCE].leading)}; "
-                    f"remove {out} and run this again"
-                )
-            print(f"{folder}: {len(wanted)} frames are there already")
-        else:
-            puppet = puppet or Puppet(seed)
-            with new_folders(out, [f"{phase}_{part}/{SEQUENCE}" for part in PARTS], name=SEQUENCE) as folders:
-                made = dict(zip(PARTS, folders, strict=True))
-                for number, time in enumerate(wanted):
-                    moment = puppet.moment(time)
-                    _write_moment(moment, made, number)
-                write_metadata(made["img"], frames_per_second=FRAMES_PER_SECOND, picture=moment.image)
-            print(f"{folder}: {len(wanted)} frames written, with OpenPose, DensePose and exact flow")
+        for number in range(num_dances if phase == "train" else 1):
+            start = number * _BETWEEN_DANCES
+            times = range(POSE_SPLIT[phase].start + start, POSE_SPLIT[phase].stop + start)
+            _write_dance(puppet, out, phase=phase, name=f"{SEQUENCE}_{number}" if number else SEQUENCE, times=times)
+
+
+def _write_dance(puppet: Callable[[], Puppet], out: Path, *, phase: str, name: str, times: range) -> None:
+    folder = out / f"{phase}_img" / name
+    if folder.exists():
+        found = {files.name: files for files in pose_files(out, phase=phase, needs_images=True)}
+        if len(found[name].leading) != len(times):
+            raise UserError(
+                f"{folder}: expected the sample's {len(times)} frames, found {len(found[name].leading)}; "
+                f"remove {out} and run this again"
+            )
+        print(f"{folder}: {len(times)} frames are there already")
+        return
+    with new_folders(out, [f"{phase}_{part}/{name}" for part in PARTS], name=name) as folders:
+        made = dict(zip(PARTS, folders, strict=True))
+        for number, time in enumerate(times):
+            moment = puppet().moment(time)
+            _write_moment(moment, made, number)
+        write_metadata(made["img"], frames_per_second=FRAMES_PER_SECOND, picture=moment.image)
+    print(f"{folder}: {len(times)} frames written, with OpenPose, DensePose and exact flow")
 
 
 def _write_moment(moment: Moment, folders: dict[str, Path], number: int) -> None:

@@ -15,7 +15,20 @@ FRAMES_PER_SECOND = 17.0
 HEIGHT, WIDTH = 256, 512
 STREET_SPLIT = {"train": (("street_0", 60), ("street_1", 60)), "test": (("street_2", 30),)}
 """The sequences of each phase and their numbers of frames; every one is a street of its own."""
+_PER_SEED = 3  # streets of the smallest sample
 KINDS = ("A", "B", "inst", "flow")
+
+
+def street_split(num_train: int = 2) -> dict[str, tuple[tuple[str, int], ...]]:
+    """``STREET_SPLIT`` with more training streets of 60 frames: street_3, street_4 and so on.
+
+    Raises:
+        UserError: fewer than the two that there always are.
+    """
+    if num_train < 2:
+        raise UserError(f"--streets {num_train}: expected 2 or more")
+    further = ((f"street_{number}", 60) for number in range(3, num_train + 1))
+    return {"train": (*STREET_SPLIT["train"], *further), "test": STREET_SPLIT["test"]}
 
 
 def write_street_sample(
@@ -26,6 +39,7 @@ def write_street_sample(
     height: int = HEIGHT,
     width: int = WIDTH,
     num_frames: int | None = None,
+    num_train: int = 2,
 ) -> None:
     """Write the toy city to ``out``; what is there already is counted and left alone.
 
@@ -39,20 +53,21 @@ def write_street_sample(
         phases: which of ``STREET_SPLIT`` to write.
         height, width: of the pictures; a width of twice the height shows the most.
         num_frames: of each sequence; None: as ``STREET_SPLIT`` says.
+        num_train: training streets.
 
     Raises:
         UserError: ``out`` holds something else under the sample's names.
     """
-    numbers = {name: number for number, (name, _) in enumerate(sum(STREET_SPLIT.values(), ()))}
+    split = street_split(num_train)
     for phase in phases:
-        for name, length in STREET_SPLIT[phase]:
+        for name, length in split[phase]:
             wanted = num_frames or length
             targets = [out / f"{phase}_{kind}" / name for kind in KINDS]
             if any(target.exists() for target in targets):
                 _check_sequence(targets, wanted)
                 print(f"{targets[1]}: {wanted} frames are there already")
                 continue
-            city = City(seed * len(numbers) + numbers[name])
+            city = City(seed * _PER_SEED + int(name.removeprefix("street_")))
             frames = city.frames(wanted, frames_per_second=FRAMES_PER_SECOND, height=height, width=width)
             with new_folders(out, [f"{phase}_{kind}/{name}" for kind in KINDS], name=name) as folders:
                 for number, frame in enumerate(frames):

@@ -12,6 +12,7 @@ from data.kinds.pose import pose_files
 from data.samples.motion_files import read_motion
 from data.samples.pose import POSE_SPLIT, write_pose_sample
 from data.samples.worlds.puppet import HEIGHT, WIDTH, Moment, Puppet
+from data.storage.picture_files import read_picture
 from models.flow.dis import DenseInverseSearch
 from models.flow.warp import warp
 from util.errors import UserError
@@ -83,6 +84,16 @@ def test_points_lie_on_the_parts_that_they_name() -> None:
     assert (parts(LEFT_HAND) == 4).mean() > 0.6 and (parts(RIGHT_HAND) == 3).mean() > 0.6
     assert (parts(BODY) > 0).mean() > 0.85
     assert set(np.unique(now.densepose[..., 2])) == {0, 2, 3, 4, 5, 6, 9, 10, 13, 14, 17, 18, 21, 22, 24}
+
+
+def test_further_dances_are_other_times_of_the_same_puppet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(POSE_SPLIT, "train", range(0, 1))
+    write_pose_sample(tmp_path, phases=("train",), num_dances=2)
+    first, second = pose_files(tmp_path, phase="train", needs_images=True)
+    assert (first.name, second.name) == ("puppet", "puppet_1")
+    pictures = [read_picture(files.images[0]) for files in (first, second)]
+    is_same = (pictures[0] == pictures[1]).all(axis=2)
+    assert 0.5 < is_same.mean() < 0.99  # the room stays, the puppet moves
 
 
 def test_sample_is_written_once_and_then_counted(

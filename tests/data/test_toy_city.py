@@ -9,7 +9,7 @@ from torch import Tensor
 
 from data.layout import VIDEO_METADATA
 from data.samples.motion_files import read_motion
-from data.samples.street import KINDS, STREET_SPLIT, write_street_sample
+from data.samples.street import KINDS, STREET_SPLIT, street_split, write_street_sample
 from data.samples.worlds.city import BUILDING, ROAD, SIDEWALK, SKY, VEGETATION, City, Frame
 from data.samples.worlds.city_render import Camera, Surface, Texture, motion, rasterise
 from models.flow.dis import DenseInverseSearch
@@ -141,6 +141,14 @@ def test_what_steps_before_a_wall_hides_it() -> None:
     np.testing.assert_allclose(found.flow[here.patch == 1], np.array([[2 / 5 * 0.95 * 128, 0]]).repeat(
         (here.patch == 1).sum(), axis=0), atol=1e-6)  # fmt: skip
     assert np.abs(found.flow[here.patch == 0]).max() < 1e-9
+
+
+def test_further_streets_are_other_streets_than_the_held_out_one() -> None:
+    split = street_split(4)
+    assert [name for name, _ in split["train"]] == ["street_0", "street_1", "street_3", "street_4"]
+    assert split["test"] == STREET_SPLIT["test"] and street_split() == STREET_SPLIT
+    with pytest.raises(UserError, match="--streets 1: expected 2 or more"):
+        street_split(1)
 
 
 @pytest.mark.slow
