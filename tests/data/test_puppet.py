@@ -91,9 +91,9 @@ def test_further_dances_are_other_times_of_the_same_puppet(tmp_path: Path, monke
     write_pose_sample(tmp_path, phases=("train",), num_dances=2)
     first, second = pose_files(tmp_path, phase="train", needs_images=True)
     assert (first.name, second.name) == ("puppet", "puppet_1")
-    pictures = [read_picture(files.images[0]) for files in (first, second)]
-    is_same = (pictures[0] == pictures[1]).all(axis=2)
-    assert 0.5 < is_same.mean() < 0.99  # the room stays, the puppet moves
+    pictures = [read_picture(files.images[0]).astype(int) for files in (first, second)]
+    is_near = (abs(pictures[0] - pictures[1]) < 20).all(axis=2)  # the camera has noise
+    assert 0.8 < is_near.mean() < 0.98  # the room stays, the puppet moves
 
 
 def test_sample_is_written_once_and_then_counted(
