@@ -93,7 +93,7 @@ def test_further_dances_are_other_times_of_the_same_puppet(tmp_path: Path, monke
     assert (first.name, second.name) == ("puppet", "puppet_1")
     pictures = [read_picture(files.images[0]).astype(int) for files in (first, second)]
     is_near = (abs(pictures[0] - pictures[1]) < 20).all(axis=2)  # the camera has noise
-    assert 0.8 < is_near.mean() < 0.98  # the room stays, the puppet moves
+    assert 0.4 < is_near.mean() < 0.95  # the room stays, the puppet moves
 
 
 def test_sample_is_written_once_and_then_counted(
