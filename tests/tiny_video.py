@@ -8,7 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from data.detectors.blaze_pose import BodyFinder
 from data.detectors.landmarks import LandmarkFinder
+from data.kinds.openpose import BODY, NUM_POINTS
 from data.samples.face import SAMPLES, sample_landmarks
 from models import checkpoint as checkpoints
 from models.build import build_generator
@@ -74,6 +76,20 @@ def landmark_finder(*, without: Sequence[int] = ()) -> LandmarkFinder:
         nonlocal count
         count += 1
         return None if count - 1 in without else landmarks[count - 1]
+
+    return find
+
+
+def body_finder(*, without: Sequence[int] = ()) -> BodyFinder:
+    """Finds a body that wanders when it is shown frame after frame; none in some."""
+    count = 0
+    body = np.zeros((NUM_POINTS, 3))
+    body[BODY] = np.random.default_rng(0).uniform((20, 20, 0.5), (100, 90, 1), (25, 3))
+
+    def find(picture: np.ndarray) -> np.ndarray | None:
+        nonlocal count
+        count += 1
+        return None if count - 1 in without else body + [0.7 * count, 0.3 * count, 0]
 
     return find
 

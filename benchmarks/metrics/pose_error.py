@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.metrics.measure import MeanOverFrames, Scores
 from benchmarks.metrics.videos import Pair
+from data.detectors.blaze_pose import BodyFinder
 from data.kinds.body_drawing import draw_person
 from data.kinds.openpose import BODY, NUM_POINTS, is_seen, most_prominent, read_people
 from util.errors import UserError
@@ -14,8 +15,6 @@ from util.media.pictures import to_uint8
 
 # a file and the frame's height and width -> the drawn pose, uint8 [H, W, 3]
 PoseDrawer = Callable[[Path, tuple[int, int]], np.ndarray]
-# from a picture, uint8 [H, W, 3], to a person's points [137, 3], see data.kinds.openpose; None: nobody
-BodyFinder = Callable[[np.ndarray], np.ndarray | None]
 
 
 def drawing_error(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -4,6 +4,7 @@ Networks of MediaPipe, Apache-2.0, by ``python -m data.fetch detectors``. They n
 detector.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,10 @@ _MARGIN = 1.25
 _SMALLEST_FACE = 24
 # landmarks are moved to the weighted middle of the heat around them, in so many cells
 _HEAT_REACH = 3
+
+
+BodyFinder = Callable[[np.ndarray], np.ndarray | None]
+"""From a picture, uint8 [H, W, 3] RGB, to one person's points [137, 3] of ``openpose.py``; None: nobody is seen."""
 
 
 class OpenVINONetwork:

@@ -1,9 +1,11 @@
 """The path of one body through a video: short gaps are filled, single outliers and jitter are smoothed."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from data.detectors.smoothing import filtered_in_order
 from data.kinds.openpose import NUM_POINTS, is_seen
 
 # A gap of more frames than this is no slip of the detector: the person was gone.
@@ -18,6 +20,11 @@ def steady(
     """What a finder saw in the frames of a video, each [137, 3] or None, filled and smoothed: [T, 137, 3]."""
     points = np.stack([np.zeros((NUM_POINTS, 3)) if body is None else body for body in bodies])
     return smoothed(filled(points, longest_gap=longest_gap)[0], deviation=smoothing)
+
+
+def steady_in_order(bodies: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """``steady`` without gaps, four frames behind its input; ``bodies`` are [137, 3] each."""
+    return filtered_in_order(bodies, smoothed, behind=math.ceil(3 * SMOOTHING) + 1)
 
 
 def filled(points: np.ndarray, *, longest_gap: int = LONGEST_GAP) -> tuple[np.ndarray, int]:

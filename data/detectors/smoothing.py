@@ -4,7 +4,7 @@ Both exist twice, with equal results: for a whole video at hand, and frame by fr
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from scipy.signal import savgol_filter
@@ -78,19 +78,30 @@ def held_in_order(found: Iterable[np.ndarray | None]) -> Iterator[np.ndarray | N
 
 
 def smoothed_in_order(points: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """``data.prepare.face.smoothed``, two frames behind its input; ``points`` are [68, 2] each."""
-    window: deque[np.ndarray] = deque(maxlen=SMOOTHING_WINDOW)
-    behind = SMOOTHING_WINDOW // 2
+    """``smoothed``, two frames behind its input; ``points`` are [68, 2] each."""
+    return filtered_in_order(points, smoothed, behind=SMOOTHING_WINDOW // 2)
+
+
+def filtered_in_order(
+    points: Iterable[np.ndarray], smooth: Callable[[np.ndarray], np.ndarray], *, behind: int
+) -> Iterator[np.ndarray]:
+    """What ``smooth`` makes of all points, ``behind`` frames behind its input.
+
+    Args:
+        points: of each frame, all of one shape.
+        smooth: from [T, ...] to [T, ...]; what it makes of a frame follows from ``behind`` frames on either side.
+        behind: in frames.
+    """
+    window: deque[np.ndarray] = deque(maxlen=2 * behind + 1)
     for number, one in enumerate(points, start=1):
         window.append(one)
-        if number == SMOOTHING_WINDOW:
-            yield from smoothed(np.stack(window))[: behind + 1]
-        elif number > SMOOTHING_WINDOW:
-            yield smoothed(np.stack(window))[behind]
-    if len(window) == SMOOTHING_WINDOW:
-        yield from smoothed(np.stack(window))[behind + 1 :]
-    else:
-        yield from window
+        if number == window.maxlen:
+            yield from smooth(np.stack(window))[: behind + 1]
+        elif number > 2 * behind + 1:
+            yield smooth(np.stack(window))[behind]
+    if window:
+        done = behind + 1 if len(window) == window.maxlen else 0
+        yield from smooth(np.stack(window))[done:]
 
 
 def in_steps(points: np.ndarray) -> np.ndarray:

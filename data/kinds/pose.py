@@ -91,6 +91,12 @@ class PoseEncoder(Encoder):
             is_kept &= rng.random(NUM_DRAWN_PARTS) >= self.drop_probability
         return draw_person(person, size=size, is_kept=is_kept)
 
+    def drawn(self, person: np.ndarray | None, *, view: View, rng: np.random.Generator | None) -> Tensor:
+        """The bytes of ``draw`` as ``view`` shows them, uint8 [3, H, W]."""
+        if person is not None:
+            person = np.column_stack((view.of_points(person[:, :2]), person[:, 2]))
+        return view.placement.of_frame(self.draw(person, size=view.size, rng=rng), filter="nearest")
+
     def thinned(self, densepose: np.ndarray, *, rng: np.random.Generator | None) -> np.ndarray:
         """A DensePose picture, uint8 [H, W, 3], without the parts that ``rng`` drops."""
         if rng is None:
@@ -131,11 +137,7 @@ class PoseFrames(Frames):
             densepose = self.encoder.thinned(self.densepose(index, size=view.size), rng=rng)
             planes.append(view.of_frame(densepose, filter="nearest"))
         if self.encoder.with_openpose:
-            person = self.person(index)
-            if person is not None:
-                person = np.column_stack((view.of_points(person[:, :2]), person[:, 2]))
-            drawing = self.encoder.draw(person, size=view.size, rng=rng)
-            planes.append(view.placement.of_frame(drawing, filter="nearest"))
+            planes.append(self.encoder.drawn(self.person(index), view=view, rng=rng))
         return torch.cat(planes)
 
     def person(self, index: int) -> np.ndarray | None:

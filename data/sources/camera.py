@@ -6,7 +6,7 @@ A video file may stand in for a camera; it then comes at its own rate, ready or 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar, cast
@@ -17,13 +17,17 @@ from PIL import Image
 from torch import Tensor
 
 from data.build import build_geometry, build_kind
+from data.detectors.blaze_pose import BlazePose, BodyFinder
+from data.detectors.body_smoothing import steady_in_order
 from data.detectors.landmarks import LandmarkFinder, finder_name, load_landmark_finder
 from data.detectors.smoothing import held_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.face import FaceEncoder, face_box, face_width
 from data.kinds.interface import of_size, signed
+from data.kinds.openpose import as_written
 from data.kinds.paired import MODES
+from data.kinds.pose import PoseEncoder
 from data.sequences import VideoSequence
-from data.sources.own_video import check_finder_kind
+from data.sources.own_video import check_finder_kind, other_finder_note
 from data.subject_size import UsualWidths, resizing
 from data.transforms import Box, Geometry, View, enlarged
 from options.data_config import DataConfig
@@ -162,8 +166,8 @@ class CameraCounts:
     """What became of a camera's pictures.
 
     Attributes:
-        num_before_face: pictures before the first face, of which nothing can be made.
-        num_held: pictures in which no face was seen; the last landmarks stand for them.
+        num_before_face: pictures before the first face or person, of which nothing can be made.
+        num_held: pictures in which none was seen; the last landmarks or poses stand for them.
     """
 
     num_before_face: int = 0
@@ -180,7 +184,7 @@ def camera_frames(
 ) -> Iterator[LiveFrame]:
     """The semantic frames of a camera for the model of ``config``; where the face is, is settled by its first frame.
 
-    Faces come two pictures late, since landmarks are smoothed in time.
+    Faces come two pictures late and bodies four, since what is found is smoothed in time.
 
     Args:
         pictures: as they come.
@@ -194,9 +198,11 @@ def camera_frames(
         UserError: the model draws from something that no camera shows, or its finder is missing.
     """
     check_finder_kind("--webcam", config)
-    if config.dataset_mode == "pose":
-        raise UserError("--webcam: poses are not found live yet; record a video and give it with --video")
     geometry = build_geometry(config)
+    if config.dataset_mode == "pose":
+        print(f"--webcam: {other_finder_note(finder) or 'poses are found as in the training'}", flush=True)
+        poses = cast(PoseEncoder, build_kind(config).encoder)
+        return _body_frames(pictures, encoder=poses, geometry=geometry, find=BlazePose(), counts=counts)
     if config.dataset_mode == "face":
         encoder = cast(FaceEncoder, build_kind(config).encoder)
         find = load_landmark_finder(finder_name(finder))
@@ -229,21 +235,15 @@ def _face_frames(
     waiting: deque[Captured] = deque()
     widths: list[float] = []
 
-    def found() -> Iterator[np.ndarray | None]:
-        for one in pictures:
-            points = find(one.picture)
+    def measured() -> Iterator[np.ndarray | None]:
+        for points in _from_the_first(pictures, find, counts=counts, waiting=waiting):
             if points is not None and view is None:
                 widths.append(face_width(points))
-            if points is None and not counts.num_held and not waiting and view is None:
-                counts.num_before_face += 1
-                continue
-            counts.num_held += points is None
-            waiting.append(one)
             yield points
 
     view: View | None = None
     factor = 1.0
-    for points in smoothed_in_order(points for points in held_in_order(found()) if points is not None):
+    for points in smoothed_in_order(points for points in held_in_order(measured()) if points is not None):
         now, picture = waiting.popleft()
         if view is None:
             factor, note = resizing(widths, usual, size=picture.shape[:2])
@@ -257,6 +257,42 @@ def _face_frames(
         background = encoder.background(picture) if encoder.with_canny_edges else None
         semantic = encoder.encode(points, placement=view.placement, size=view.size, background=background)
         yield LiveFrame(now, semantic, signed(view.of_frame(picture, filter="bicubic")))
+
+
+def _body_frames(
+    pictures: Iterable[Captured], *, encoder: PoseEncoder, geometry: Geometry, find: BodyFinder, counts: CameraCounts
+) -> Iterator[LiveFrame]:
+    waiting: deque[Captured] = deque()
+    view: View | None = None
+    found = _from_the_first(pictures, find, counts=counts, waiting=waiting)
+    for person in steady_in_order(person for person in held_in_order(found) if person is not None):
+        now, picture = waiting.popleft()
+        if view is None:
+            height, width = picture.shape[:2]
+            view = View((height, width), geometry.place(Box(0, 0, width, height)))
+        of_size(picture, view.size, path="--webcam")
+        semantic = encoder.finish(encoder.drawn(as_written(person), view=view, rng=None))
+        yield LiveFrame(now, semantic, signed(view.of_frame(picture, filter="bicubic")))
+
+
+def _from_the_first(
+    pictures: Iterable[Captured],
+    find: Callable[[np.ndarray], np.ndarray | None],
+    *,
+    counts: CameraCounts,
+    waiting: deque[Captured],
+) -> Iterator[np.ndarray | None]:
+    """What is found in the pictures, from the first on in which there is anything; these pictures go to ``waiting``."""
+    has_begun = False
+    for one in pictures:
+        points = find(one.picture)
+        has_begun |= points is not None
+        if not has_begun:
+            counts.num_before_face += 1
+            continue
+        counts.num_held += points is None
+        waiting.append(one)
+        yield points
 
 
 class CameraStart:

@@ -138,8 +138,7 @@ def own_video(
         note = f"{found}; {resized}"
     elif config.dataset_mode == "pose":
         bodies, note = found_bodies(path, num_frames=table.num_frames)
-        if finder is None or not finder.startswith("blazepose "):
-            note += f"; the poses of the training were found by {finder or 'another program'}, these may differ"
+        note = "; ".join(filter(None, [note, other_finder_note(finder)]))
         frames = PoseVideoFrames(
             SequenceFiles(path.stem, {"images": frames_of(path)}, metadata),
             cache=cache,
@@ -162,6 +161,13 @@ def check_finder_kind(flag: str, config: DataConfig) -> None:
         raise UserError(f"{flag}: {IMPOSSIBLE[config.dataset_mode]}")
     if config.dataset_mode == "pose" and not config.openpose_only:
         raise UserError(f"{flag}: {DENSEPOSE}")
+
+
+def other_finder_note(finder: str | None) -> str:
+    """What to tell where the poses of a training were found by another program than ours; empty where not."""
+    if finder is not None and finder.startswith("blazepose "):
+        return ""
+    return f"the poses of the training were found by {finder or 'another program'}, these may differ"
 
 
 def face_widths(images: Sequence[Path], *, find: LandmarkFinder) -> list[float]:

@@ -47,8 +47,8 @@ LOOKAHEAD = 6
 # figures that a source may have, and their words
 COUNTS = {
     "dropped": "dropped at the input",
-    "num_before_face": "before the first face",
-    "num_held": "without a face",
+    "num_before_face": "before the first face or person",
+    "num_held": "without one",
 }
 
 
@@ -75,7 +75,7 @@ def camera_passes(frames: Iterator[LiveFrame], first_frames: FirstFrames, *, nam
     """
     first = list(islice(frames, max(first_frames.count, 1)))
     if not first:
-        raise UserError(f"--webcam {name}: expected a stream with a face, where the model draws faces; found none")
+        raise UserError(f"--webcam {name}: expected a stream with a face or a person, as the model draws; found none")
     yield StreamPass(chain(first, frames), first_frames.frames(CameraStart(name, first)))
 
 

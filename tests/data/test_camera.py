@@ -4,17 +4,22 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from data.detectors.body_smoothing import smoothed, steady_in_order
 from data.sources.camera import CameraCounts, Captured, DropOldestQueue, camera_frames, camera_pictures, paced
 from data.sources.own_video import own_video
 from options.data_config import DataConfig
-from tests.tiny_video import know_faces, write_talk
+from tests.tiny_video import body_finder, know_faces, write_talk
 from util.errors import UserError
 from util.media.video import read_video
 
 FACE = DataConfig(loadSize=64)
+BODY_ALONE = DataConfig(dataset_mode="pose", loadSize=64, no_center_crop=True, openpose_only=True)
 
 
 def captured(video: Path) -> Iterator[Captured]:
@@ -104,6 +109,40 @@ def test_pictures_before_the_first_face_are_left_out_and_lost_faces_are_held(
     frames = camera_frames(captured(write_talk(tmp_path / "talk.mp4", num_frames=9)), FACE, counts=counts)
     assert [frame.time for frame in frames] == [2, 3, 4, 5, 6, 7, 8]
     assert counts == CameraCounts(num_before_face=2, num_held=2)
+
+
+def test_a_body_is_drawn_live_as_it_is_drawn_from_the_whole_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for room in ("data.sources.own_video", "data.sources.camera"):
+        monkeypatch.setattr(f"{room}.BlazePose", body_finder)
+    video = write_talk(tmp_path / "dance.mp4", num_frames=13)
+    sequence, note = own_video(video, BODY_ALONE)
+    counts = CameraCounts()
+    live = list(camera_frames(captured(video), BODY_ALONE, counts=counts))
+    assert [frame.time for frame in live] == list(range(13)) and counts == CameraCounts()
+    assert "13 of 13 frames" in note and "may differ" in note and "may differ" in capsys.readouterr().out
+    for number, frame in enumerate(live):
+        image = sequence.image(number)
+        assert torch.equal(frame.semantic, sequence.semantic(number)) and frame.semantic.std() > 0
+        assert frame.image is not None and image is not None and torch.equal(frame.image, image)
+
+
+def test_a_lost_body_is_held_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.sources.camera.BlazePose", lambda: body_finder(without=[0, 4, 5]))
+    counts = CameraCounts()
+    video = captured(write_talk(tmp_path / "dance.mp4", num_frames=9))
+    frames = list(camera_frames(video, BODY_ALONE, counts=counts, finder="blazepose 1 test"))
+    assert [frame.time for frame in frames] == list(range(1, 9))
+    assert counts == CameraCounts(num_before_face=1, num_held=2)
+
+
+@given(length=st.integers(0, 25))
+def test_bodies_are_smoothed_in_order_as_those_of_a_whole_video(length: int) -> None:
+    random = np.random.default_rng(length)
+    bodies = [np.concatenate((random.random((137, 2)) * 90, random.random((137, 1))), axis=1) for _ in range(length)]
+    found = list(steady_in_order(bodies))
+    assert len(found) == length and (not bodies or np.array_equal(np.stack(found), smoothed(np.stack(bodies))))
 
 
 def test_a_video_file_stands_in_for_a_camera(tmp_path: Path) -> None:
