@@ -203,12 +203,14 @@ def run_video(config: TestConfig) -> Path:
     if output.resolve() == source.resolve():
         raise UserError(f"--output {output}: expected another file than --video; choose another name")
     saved = checkpoints.load(config.checkpoint, flag="--checkpoint")
-    check_video_kind(source, saved.config.data)  # before networks are made
+    check_video_kind(source, saved.config.data, segmenter=config.segmenter)  # before networks are made
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
     method = make_methods(config, device)[0]
     data, count = saved.config.data, saved.config.generator.n_frames_G - 1
-    sequence, note = own_video(source, data, usual=noted_widths(saved), finder=noted_finder(saved))
+    sequence, note = own_video(
+        source, data, usual=noted_widths(saved), finder=noted_finder(saved), segmenter=config.segmenter
+    )
     first_frames = make_first_frames(config, data=data, count=count, device=device).frames(sequence)
     method.engine.warm_up(sequence.semantic(0))
     start = time.perf_counter()

@@ -107,10 +107,13 @@ class TestConfig:
 
     checkpoint: str = option("", "checkpoint of the student that draws the key-frames: a folder, or checkpoints/NAME")
     dataroot: str = option("datasets/face", "folder of the dataset")
-    video: str | None = option(None, "a video of your own in place of the dataset (face, paired); writes an mp4")
+    video: str | None = option(None, "a video of your own in place of the dataset; writes an mp4")
     webcam: str | None = option(None, "live from a camera: its number, or a video file in its place", alone="0")
     serve: int | None = option(
         None, "show the stream on a page of this machine, http://127.0.0.1:N; 0: any free port", alone=LIVE_PORT
+    )
+    segmenter: str | None = option(
+        None, "streets: a segmentation network of your own in ONNX, for the label maps of --video and --webcam"
     )
     raw_weights: bool = option(False, "the weights of the last step, where a run kept a moving average (--ema)")
     phase: str = option("test", "which part of the dataset: <phase>_keypoints, <phase>_img")
@@ -184,6 +187,8 @@ class TestConfig:
             raise UserError(f"--serve {self.serve}: expected a port of 0 to {2**16 - 1}")
         is_live = self.serve is not None or self.webcam is not None
         flag = "--serve" if self.serve is not None else "--webcam" if is_live else "--video"
+        if self.segmenter is not None and self.video is None and self.webcam is None:
+            raise UserError(f"--segmenter {self.segmenter}: finds the labels of --video or --webcam: give one of them")
         if not is_live and self.video is None:
             return
         useless = ["teacher", "student_all", "baselines"]

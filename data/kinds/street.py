@@ -116,6 +116,12 @@ class StreetEncoder(Encoder):
         """One a label, and one of instance edges."""
         return self.num_labels + self.with_instances
 
+    def packed(self, channels: np.ndarray, instances: np.ndarray | None) -> np.ndarray:
+        """Channel numbers and, where the encoder takes them, instance ids, [H, W] each: uint8 [H, W, 1 or 3]."""
+        if not self.with_instances or instances is None:
+            return channels[..., None]
+        return np.dstack((channels, instances & 255, instances >> 8)).astype(np.uint8)
+
     def finish(self, planes: Tensor) -> Tensor:
         """One-hot labels and instance edges, float32 [..., num_channels, H, W], of what ``StreetFrames`` packs."""
         *batch, _, height, width = planes.shape
@@ -173,10 +179,9 @@ class StreetFrames(Frames):
         """
         channels = of_size(self.channels(index), size, path=self.files.leading[index])
         if not self.encoder.with_instances:
-            return channels[..., None]
+            return self.encoder.packed(channels, None)
         path = self.files.parts["instances"][index]
-        instances = of_size(read_ids(path), size, path=path)
-        return np.dstack((channels, instances & 255, instances >> 8)).astype(np.uint8)
+        return self.encoder.packed(channels, of_size(read_ids(path), size, path=path))
 
     def channels(self, index: int) -> np.ndarray:
         """The label of every pixel of frame ``index`` as the number of its channel, uint8 [H, W].

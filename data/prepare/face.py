@@ -77,7 +77,7 @@ def prepare_face(
                 f"{video}: expected a face, found none in {len(found)} frames; try --enlarge 2, or another video"
             )
         write_landmarks(keypoints, smoothed(filled(found)))
-        write_metadata(images, frames_per_second=rate, picture=picture, finder=finder, source=source)
+        write_metadata(images, frames_per_second=rate, size=picture.shape, finder=finder, source=source)
     print(
         f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
         f"{len(found) - num_found} filled from their neighbours in time"
@@ -128,12 +128,12 @@ def write_metadata(
     folder: Path,
     *,
     frames_per_second: float,
-    picture: np.ndarray,
+    size: tuple[int, ...],
     finder: str | None = None,
     source: str | None = None,
 ) -> None:
-    """Note beside the pictures what they do not tell themselves; ``picture`` is one of them."""
-    height, width = picture.shape[:2]
+    """Note beside the pictures what they do not tell themselves; ``size`` begins with height and width."""
+    height, width = size[:2]
     metadata = {"frames_per_second": frames_per_second, "height": height, "width": width}
     notes = {key: value for key, value in (("finder", finder), ("source", source)) if value is not None}
     write_json(folder / VIDEO_METADATA, metadata | notes)

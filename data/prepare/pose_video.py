@@ -52,7 +52,7 @@ def prepare_pose_task(
         for number, person in enumerate(points):
             people = [person] if is_seen(person).any() else []
             write_json(poses / f"{number:05d}.json", people_as_json(people))
-        write_metadata(images, frames_per_second=rate, picture=picture, finder=finder, source=task.source)
+        write_metadata(images, frames_per_second=rate, size=picture.shape, finder=finder, source=task.source)
     seen = is_seen(points)
     print(
         f"{out}: {task.phase} sequence {task.name!r}, {len(bodies)} frames at {rate:.4g} per second; a person found in "

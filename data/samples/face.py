@@ -118,7 +118,7 @@ def _write_sequence(out: Path, phase: str, sample: FaceSample) -> None:
             write_picture(images / f"{number:05d}.png", picture)
         write_landmarks(keypoints, sample.landmarks()[wanted.start : wanted.stop])
         rate = probe(video).frames_per_second
-        write_metadata(images, frames_per_second=rate, picture=picture, finder=sample.finder)
+        write_metadata(images, frames_per_second=rate, size=picture.shape, finder=sample.finder)
 
 
 def _check_sequence(out: Path, phase: str, sample: FaceSample) -> None:

@@ -62,7 +62,7 @@ def _write_dance(puppet: Callable[[], Puppet], out: Path, *, phase: str, name: s
         for number, time in enumerate(times):
             moment = puppet().moment(time)
             _write_moment(moment, made, number)
-        write_metadata(made["img"], frames_per_second=FRAMES_PER_SECOND, picture=moment.image)
+        write_metadata(made["img"], frames_per_second=FRAMES_PER_SECOND, size=moment.image.shape)
     print(f"{folder}: {len(times)} frames written, with OpenPose, DensePose and exact flow")
 
 

@@ -20,14 +20,16 @@ from data.build import build_geometry, build_kind
 from data.detectors.blaze_pose import BlazePose, BodyFinder
 from data.detectors.body_smoothing import steady_in_order
 from data.detectors.landmarks import LandmarkFinder, finder_name, load_landmark_finder
+from data.detectors.segmenter import Segmenter
 from data.detectors.smoothing import held_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.face import FaceEncoder, face_box, face_width
 from data.kinds.interface import of_size, signed
 from data.kinds.openpose import as_written
 from data.kinds.paired import MODES
 from data.kinds.pose import PoseEncoder
+from data.kinds.street import StreetEncoder
 from data.sequences import VideoSequence
-from data.sources.own_video import check_finder_kind, other_finder_note
+from data.sources.own_video import check_finder_kind, other_finder_note, street_segmenter
 from data.subject_size import UsualWidths, resizing
 from data.transforms import Box, Geometry, View, enlarged
 from options.data_config import DataConfig
@@ -181,10 +183,11 @@ def camera_frames(
     counts: CameraCounts,
     usual: UsualWidths | None = None,
     finder: str | None = None,
+    segmenter: str | None = None,
 ) -> Iterator[LiveFrame]:
     """The semantic frames of a camera for the model of ``config``; where the face is, is settled by its first frame.
 
-    Faces come two pictures late and bodies four, since what is found is smoothed in time.
+    Faces come two pictures late, bodies four and streets one, since what is found is smoothed in time.
 
     Args:
         pictures: as they come.
@@ -193,11 +196,12 @@ def camera_frames(
         usual: how wide the faces of its training were; pictures of larger or smaller ones are resized, by one factor
             for the whole stream.
         finder: what found the landmarks of its training, as its dataset notes it.
+        segmenter: a segmentation network in ONNX, for streets.
 
     Raises:
         UserError: the model draws from something that no camera shows, or its finder is missing.
     """
-    check_finder_kind("--webcam", config)
+    check_finder_kind("--webcam", config, segmenter=segmenter)
     geometry = build_geometry(config)
     if config.dataset_mode == "pose":
         print(f"--webcam: {other_finder_note(finder) or 'poses are found as in the training'}", flush=True)
@@ -207,7 +211,32 @@ def camera_frames(
         encoder = cast(FaceEncoder, build_kind(config).encoder)
         find = load_landmark_finder(finder_name(finder))
         return _face_frames(pictures, encoder=encoder, geometry=geometry, find=find, counts=counts, usual=usual)
+    if segmenter is not None:
+        streets = cast(StreetEncoder, build_kind(config).encoder)
+        network = street_segmenter(Path(segmenter), streets)
+        return _street_frames(pictures, encoder=streets, geometry=geometry, network=network)
     return _picture_frames(pictures, config, geometry=geometry)
+
+
+def _street_frames(
+    pictures: Iterable[Captured], *, encoder: StreetEncoder, geometry: Geometry, network: Segmenter
+) -> Iterator[LiveFrame]:
+    waiting: deque[Captured] = deque()
+    view: View | None = None
+
+    def shown() -> Iterator[np.ndarray]:
+        for one in pictures:
+            waiting.append(one)
+            yield one.picture
+
+    for maps in network.maps(shown()):
+        now, picture = waiting.popleft()
+        if view is None:
+            height, width = picture.shape[:2]
+            view = View((height, width), geometry.place(Box(0, 0, width, height)))
+        of_size(picture, view.size, path="--webcam")
+        planes = view.of_frame(encoder.packed(encoder.table[maps.labels], maps.instances), filter="nearest")
+        yield LiveFrame(now, encoder.finish(planes), signed(view.of_frame(picture, filter="bicubic")))
 
 
 def _picture_frames(pictures: Iterable[Captured], config: DataConfig, *, geometry: Geometry) -> Iterator[LiveFrame]:

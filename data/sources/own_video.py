@@ -1,12 +1,13 @@
 """A video of one's own becomes semantic frames, without a dataset.
 
 What the video shows decides: a face has landmarks and a body has points that can be found in it, the input of a
-paired model is a video itself. Label maps need other programs first.
+paired model is a video itself. Label maps are found by a segmentation network of one's own.
 """
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -16,11 +17,13 @@ from data.build import build_geometry, build_kind
 from data.detectors.blaze_pose import BlazePose
 from data.detectors.body_smoothing import steady
 from data.detectors.landmarks import LandmarkFinder, finder_name, load_landmark_finder
+from data.detectors.segmenter import Segmenter
 from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
 from data.kinds.face import NUM_LANDMARKS, FaceEncoder, FaceFrames, face_width
 from data.kinds.interface import Frames, of_size
 from data.kinds.openpose import BODY, as_written, is_seen
 from data.kinds.pose import PoseEncoder, PoseFrames
+from data.kinds.street import StreetEncoder, StreetFrames
 from data.layout import SequenceFiles, VideoMetadata
 from data.sequences import VideoSequence
 from data.storage.picture_files import ArrayCache, read_picture
@@ -33,11 +36,10 @@ from util.media.video import Timing, opened_video, read_video
 
 # in so many frames faces are measured, before landmarks are looked for in all
 MEASURED_FRAMES = 9
-# what a video of these kinds lacks, and what to do
-IMPOSSIBLE = {
-    "street": "a street model draws from label maps, which no video has; make a dataset of maps with `python -m "
-    "data.prepare street` and give it with --dataroot",
-}
+LABELS = (
+    "a street model draws from label maps, which no video has: give a segmentation network of yours with --segmenter "
+    "model.onnx, or a dataset of maps with --dataroot"
+)
 DENSEPOSE = (
     "this pose model draws from DensePose's pictures too, which we cannot make; train one with --openpose_only, or "
     "give a dataset with --dataroot"
@@ -95,20 +97,36 @@ class PoseVideoFrames(PoseFrames):
         return person if is_seen(person)[BODY].any() else None
 
 
-def check_video_kind(path: Path, config: DataConfig) -> None:
+class StreetVideoFrames(StreetFrames):
+    """A video of a street; its maps lie in a folder that goes with this object, since they have just been found."""
+
+    def __init__(
+        self, files: SequenceFiles, *, cache: ArrayCache, encoder: StreetEncoder, scratch: TemporaryDirectory[str]
+    ) -> None:
+        """Args: see ``StreetFrames``; ``scratch`` holds the maps."""
+        super().__init__(files, cache=cache, encoder=encoder)
+        self.scratch = scratch
+
+
+def check_video_kind(path: Path, config: DataConfig, *, segmenter: str | None = None) -> None:
     """Say what to do with a file that is no whole video, or from which the model of ``config`` cannot draw.
 
     Raises:
         UserError: it is such a file.
     """
-    check_finder_kind(f"--video {path}", config)
+    check_finder_kind(f"--video {path}", config, segmenter=segmenter)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise UserError(f"--video {path}: expected a file {', '.join(VIDEO_SUFFIXES)}; convert it first")
     video_table(path)
 
 
 def own_video(
-    path: Path, config: DataConfig, *, usual: UsualWidths | None = None, finder: str | None = None
+    path: Path,
+    config: DataConfig,
+    *,
+    usual: UsualWidths | None = None,
+    finder: str | None = None,
+    segmenter: str | None = None,
 ) -> OwnVideo:
     """The video ``path`` as a sequence for the model of ``config``; only frames that are asked for are decoded.
 
@@ -117,12 +135,13 @@ def own_video(
         config: how the model's data is encoded.
         usual: how wide the faces of its training were; a video of larger or smaller ones is resized.
         finder: what found the landmarks or poses of its training, as its dataset notes it.
+        segmenter: a segmentation network in ONNX, for streets.
 
     Raises:
         UserError: the file is no whole video, the model draws from something else than videos, or from faces or
             bodies and there is none, or its finder is missing.
     """
-    check_video_kind(path, config)
+    check_video_kind(path, config, segmenter=segmenter)
     table = video_table(path)
     metadata = VideoMetadata(table.frames_per_second, (table.height, table.width))
     kind, cache = build_kind(config), ArrayCache(max_bytes=0)  # read once and in order
@@ -145,22 +164,56 @@ def own_video(
             encoder=cast(PoseEncoder, kind.encoder),
             bodies=bodies,
         )
+    elif segmenter is not None:
+        frames = street_frames(path, cast(StreetEncoder, kind.encoder), Path(segmenter), metadata, cache=cache)
+        note = f"label maps by {segmenter}"
     else:
         note = ""
         frames = kind.frames(SequenceFiles(path.stem, {"inputs": frames_of(path)}, metadata), cache=cache)
     return OwnVideo(VideoSequence(frames, encoder=kind.encoder, geometry=build_geometry(config)), note)
 
 
-def check_finder_kind(flag: str, config: DataConfig) -> None:
+def check_finder_kind(flag: str, config: DataConfig, *, segmenter: str | None = None) -> None:
     """Say what to do where a model of this kind draws from something that no video shows.
 
     Raises:
-        UserError: it does; ``flag`` is named.
+        UserError: it does, or a segmenter is of no use; ``flag`` is named.
     """
-    if config.dataset_mode in IMPOSSIBLE:
-        raise UserError(f"{flag}: {IMPOSSIBLE[config.dataset_mode]}")
+    if config.dataset_mode == "street" and segmenter is None:
+        raise UserError(f"{flag}: {LABELS}")
+    if config.dataset_mode != "street" and segmenter is not None:
+        raise UserError(f"--segmenter {segmenter}: this model draws no street: leave it out")
     if config.dataset_mode == "pose" and not config.openpose_only:
         raise UserError(f"{flag}: {DENSEPOSE}")
+
+
+def street_segmenter(path: Path, encoder: StreetEncoder) -> Segmenter:
+    """The network ``path`` for a street model.
+
+    Raises:
+        UserError: it does not fit, or tells no instances where the model wants them.
+    """
+    network = Segmenter(path, labels=encoder.labels)
+    if encoder.with_instances and not network.settings.instances:
+        raise UserError(
+            f'{path.with_suffix(".json")}: expected "instances", the labels whose connected parts are instances (the '
+            "model was trained with them), found none; add them"
+        )
+    return network
+
+
+def street_frames(
+    path: Path, encoder: StreetEncoder, segmenter: Path, metadata: VideoMetadata, *, cache: ArrayCache
+) -> StreetVideoFrames:
+    """The frames of the video ``path``, with label maps by the network ``segmenter``."""
+    network = street_segmenter(segmenter, encoder)
+    scratch = TemporaryDirectory(prefix="label_maps_")
+    folders = [Path(scratch.name) / part for part in ("labels", "instances")]
+    pictures = tqdm(read_video(path), desc="label maps", total=video_table(path).num_frames, unit="frame")
+    network.write(pictures, *folders)
+    labels, instances = (sorted(folder.glob("*.png")) for folder in folders)
+    files = SequenceFiles(path.stem, {"labels": labels, "instances": instances, "images": frames_of(path)}, metadata)
+    return StreetVideoFrames(files, cache=cache, encoder=encoder, scratch=scratch)
 
 
 def other_finder_note(finder: str | None) -> str:

@@ -153,14 +153,15 @@ def open_source(config: TestConfig, saved: Checkpoint, first_frames: FirstFrames
     data, usual, finder = saved.config.data, noted_widths(saved), noted_finder(saved)
     if config.webcam is not None:
         pictures, counts = DropOldestQueue(camera_pictures(config.webcam)), CameraCounts()
-        frames = in_background(camera_frames(pictures, data, counts=counts, usual=usual, finder=finder))
+        found = camera_frames(pictures, data, counts=counts, usual=usual, finder=finder, segmenter=config.segmenter)
+        frames = in_background(found)
         return Source(
             f"camera {config.webcam}" if config.webcam.isdecimal() else Path(config.webcam).name,
             camera_passes(frames, first_frames, name=config.webcam),
             lambda: {"dropped": pictures.num_dropped, **vars(counts)},
         )
     if config.video is not None:
-        sequence, note = own_video(Path(config.video), data, usual=usual, finder=finder)
+        sequence, note = own_video(Path(config.video), data, usual=usual, finder=finder, segmenter=config.segmenter)
         sequences = [sequence]
         if note:
             print(note)
