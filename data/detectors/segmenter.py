@@ -177,9 +177,9 @@ def without_flicker(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator
 
 def _motion(here: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Where the pixels of one picture are in another, float32 [H, W, 2] in pixels."""
-    greys = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (here, there))
+    first, second = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (here, there))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return np.asarray(flow.calc(*greys, np.zeros((*here.shape[:2], 2), np.float32)))
+    return np.asarray(flow.calc(first, second, np.zeros((*here.shape[:2], 2), np.float32)))
 
 
 def _moved(labels: np.ndarray, flow: np.ndarray) -> np.ndarray:
