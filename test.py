@@ -209,7 +209,12 @@ def run_video(config: TestConfig) -> Path:
     method = make_methods(config, device)[0]
     data, count = saved.config.data, saved.config.generator.n_frames_G - 1
     sequence, note = own_video(
-        source, data, usual=noted_widths(saved), finder=noted_finder(saved), segmenter=config.segmenter
+        source,
+        data,
+        usual=noted_widths(saved),
+        finder=noted_finder(saved),
+        segmenter=config.segmenter,
+        retarget=config.retarget,
     )
     first_frames = make_first_frames(config, data=data, count=count, device=device).frames(sequence)
     method.engine.warm_up(sequence.semantic(0))

@@ -115,6 +115,9 @@ class TestConfig:
     segmenter: str | None = option(
         None, "streets: a segmentation network of your own in ONNX, for the label maps of --video and --webcam"
     )
+    retarget: str | None = option(
+        None, "faces: the dataset of the checkpoint's person, whose proportions the face of --video takes on"
+    )
     raw_weights: bool = option(False, "the weights of the last step, where a run kept a moving average (--ema)")
     phase: str = option("test", "which part of the dataset: <phase>_keypoints, <phase>_img")
     teacher: str | None = option(None, "checkpoint of the teacher, to be run on every frame beside the student")
@@ -189,6 +192,8 @@ class TestConfig:
         flag = "--serve" if self.serve is not None else "--webcam" if is_live else "--video"
         if self.segmenter is not None and self.video is None and self.webcam is None:
             raise UserError(f"--segmenter {self.segmenter}: finds the labels of --video or --webcam: give one of them")
+        if self.retarget is not None and self.video is None:
+            raise UserError(f"--retarget {self.retarget}: is for the face of a --video: give one")
         if not is_live and self.video is None:
             return
         useless = ["teacher", "student_all", "baselines"]

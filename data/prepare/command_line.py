@@ -53,6 +53,13 @@ def _add_face(kinds: "argparse._SubParsersAction[OneLineParser]") -> None:
         metavar="FACTOR",
         help="resize the frames first, by a bicubic filter (default: 1)",
     )
+    face.add_argument(
+        "--retarget",
+        type=Path,
+        metavar="DATASET",
+        help="a face dataset: give the landmarks the size, the place and the proportions of the person there; no "
+        "frames are written then, since they show somebody else",
+    )
     _add_video_choices(face)
 
 

@@ -4,6 +4,7 @@ import argparse
 from functools import partial
 
 from data.detectors.blaze_pose import body_finder_note
+from data.detectors.face_retargeting import read_reference
 from data.detectors.landmarks import common_finder, finder_note
 from data.detectors.segmenter import Segmenter
 from data.kinds.label_sets import read_label_set
@@ -109,6 +110,10 @@ def _prepare_pose(arguments: argparse.Namespace) -> None:
 
 def _prepare_face(arguments: argparse.Namespace) -> None:
     common_finder([finder_note(arguments.finder), *noted_finders(arguments.out)])
+    reference = None
+    if arguments.retarget is not None:
+        common_finder([finder_note(arguments.finder), *noted_finders(arguments.retarget)])
+        reference = read_reference(arguments.retarget)
     run_tasks(
         _tasks(arguments),
         partial(
@@ -118,9 +123,10 @@ def _prepare_face(arguments: argparse.Namespace) -> None:
             enlarge=arguments.enlarge,
             frames_per_second=arguments.fps,
             suffix=f".{arguments.format}",
+            reference=reference,
         ),
         out=arguments.out,
-        parts=("img", "keypoints"),
+        parts=("img", "keypoints") if reference is None else ("keypoints",),
         jobs=arguments.jobs,
     )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from data.detectors.face_retargeting import FaceReference, retargeted
 from data.detectors.landmarks import LandmarkFinder, common_finder, finder_note, load_landmark_finder
-from data.detectors.smoothing import filled, smoothed
+from data.detectors.smoothing import filled, in_pixels, in_steps, smoothed
 from data.kinds.face import landmarks_as_text
 from data.layout import VIDEO_METADATA
 from data.prepare.folders import new_folders, tell_of_video
@@ -35,6 +36,7 @@ def prepare_face(
     frames_per_second: float | None = None,
     suffix: str = ".png",
     source: str | None = None,
+    reference: FaceReference | None = None,
 ) -> None:
     """Write the frames of ``video`` and their landmarks as the sequence ``name`` of the face dataset ``out``.
 
@@ -53,6 +55,7 @@ def prepare_face(
         frames_per_second: noted beside the pictures; None: the video's own rate.
         suffix: ``.png`` or ``.jpg``.
         source: what the sequence is made of, noted beside the pictures.
+        reference: the person to be driven (``retargeted``); then no frames are written, since they show somebody else.
 
     Raises:
         UserError: no such video, no frame in the range, no face in any frame, the sequence exists already, or
@@ -65,7 +68,8 @@ def prepare_face(
     with new_face_folders(out, phase=phase, name=name) as (images, keypoints):
         for picture in islice(read_video(video), first_frame, end_frame):
             picture = enlarged(picture, enlarge)
-            write_picture(images / f"{len(found):05d}{suffix}", picture)
+            if reference is None:
+                write_picture(images / f"{len(found):05d}{suffix}", picture)
             found.append(find_landmarks(picture))
         if not found:
             raise UserError(
@@ -76,16 +80,29 @@ def prepare_face(
             raise UserError(
                 f"{video}: expected a face, found none in {len(found)} frames; try --enlarge 2, or another video"
             )
-        write_landmarks(keypoints, smoothed(filled(found)))
-        write_metadata(images, frames_per_second=rate, size=picture.shape, finder=finder, source=source)
+        rough = filled(found)
+        points, size = smoothed(rough), picture.shape[:2]
+        jitter = float(np.linalg.norm(points - rough, axis=2).mean())
+        if reference is not None:
+            points, size = retargeted(in_pixels(in_steps(points)), reference.points), reference.size
+        write_landmarks(keypoints, points)
+        folder = images if reference is None else keypoints
+        write_metadata(folder, frames_per_second=rate, size=size, finder=finder, source=source)
     print(
         f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
-        f"{len(found) - num_found} filled from their neighbours in time"
+        f"{len(found) - num_found} filled from their neighbours in time; {jitter:.2f} pixels of jitter smoothed away"
     )
 
 
 def prepare_face_task(
-    task: Task, *, out: Path, finder: str, enlarge: float, frames_per_second: float | None, suffix: str
+    task: Task,
+    *,
+    out: Path,
+    finder: str,
+    enlarge: float,
+    frames_per_second: float | None,
+    suffix: str,
+    reference: FaceReference | None = None,
 ) -> None:
     """``prepare_face`` for a part of a video, with a finder of its own; see there."""
     prepare_face(
@@ -101,6 +118,7 @@ def prepare_face_task(
         frames_per_second=frames_per_second,
         suffix=suffix,
         source=task.source,
+        reference=reference,
     )
 
 

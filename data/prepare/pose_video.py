@@ -54,8 +54,11 @@ def prepare_pose_task(
             write_json(poses / f"{number:05d}.json", people_as_json(people))
         write_metadata(images, frames_per_second=rate, size=picture.shape, finder=finder, source=task.source)
     seen = is_seen(points)
+    found = np.stack([np.zeros_like(points[0]) if body is None else body for body in bodies])
+    moved = np.linalg.norm((points - found)[..., :2], axis=2)[seen & is_seen(found)]
     print(
         f"{out}: {task.phase} sequence {task.name!r}, {len(bodies)} frames at {rate:.4g} per second; a person found in "
         f"{num_found}, {int((~seen[:, BODY].any(axis=1)).sum())} frames are left without one; "
         f"{seen[:, BODY].sum(axis=1).mean():.1f} of 25 points a frame, a face in {int(seen[:, FACE].any(axis=1).sum())}"
+        f"; {moved.mean():.2f} pixels of jitter smoothed away"
     )

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from data.build import build_geometry, build_kind
 from data.detectors.blaze_pose import BlazePose
 from data.detectors.body_smoothing import steady
+from data.detectors.face_retargeting import read_reference, retargeted
 from data.detectors.landmarks import LandmarkFinder, finder_name, load_landmark_finder
 from data.detectors.segmenter import Segmenter
 from data.detectors.smoothing import filled_in_order, in_pixels, in_steps, smoothed_in_order
@@ -127,6 +128,7 @@ def own_video(
     usual: UsualWidths | None = None,
     finder: str | None = None,
     segmenter: str | None = None,
+    retarget: str | None = None,
 ) -> OwnVideo:
     """The video ``path`` as a sequence for the model of ``config``; only frames that are asked for are decoded.
 
@@ -136,6 +138,8 @@ def own_video(
         usual: how wide the faces of its training were; a video of larger or smaller ones is resized.
         finder: what found the landmarks or poses of its training, as its dataset notes it.
         segmenter: a segmentation network in ONNX, for streets.
+        retarget: a face dataset whose person takes on the expressions of this one; the video's own frames are then
+            none of the model's.
 
     Raises:
         UserError: the file is no whole video, the model draws from something else than videos, or from faces or
@@ -145,13 +149,23 @@ def own_video(
     table = video_table(path)
     metadata = VideoMetadata(table.frames_per_second, (table.height, table.width))
     kind, cache = build_kind(config), ArrayCache(max_bytes=0)  # read once and in order
+    if retarget is not None and config.dataset_mode != "face":
+        raise UserError(
+            f"--retarget {retarget}: this model draws no face; `data.prepare pose --retarget` is for bodies"
+        )
     if config.dataset_mode == "face":
         finder = finder_name(finder)
         files = SequenceFiles(path.stem, {"images": frames_of(path)}, metadata)
         widths = [] if usual is None else face_widths(files.images, find=load_landmark_finder(finder))
         factor, resized = resizing(widths, usual, size=(table.height, table.width))
         find = load_landmark_finder(finder)  # a fresh one: it follows the face
+        reference = None if retarget is None else read_reference(Path(retarget))
         landmarks, found = found_landmarks(path, find=find, num_frames=table.num_frames, factor=factor)
+        if reference is not None:
+            landmarks, factor = in_steps(retargeted(in_pixels(landmarks), reference.points)), 1.0
+            metadata = VideoMetadata(table.frames_per_second, reference.size)
+            files = SequenceFiles(path.stem, {"video": frames_of(path)}, metadata)
+            resized = f"retargeted to {retarget}"
         encoder = cast(FaceEncoder, kind.encoder)
         frames: Frames = FaceVideoFrames(files, cache=cache, encoder=encoder, landmarks=landmarks, factor=factor)
         note = f"{found}; {resized}"

@@ -161,7 +161,9 @@ def open_source(config: TestConfig, saved: Checkpoint, first_frames: FirstFrames
             lambda: {"dropped": pictures.num_dropped, **vars(counts)},
         )
     if config.video is not None:
-        sequence, note = own_video(Path(config.video), data, usual=usual, finder=finder, segmenter=config.segmenter)
+        sequence, note = own_video(
+            Path(config.video), data, usual=usual, finder=finder, segmenter=config.segmenter, retarget=config.retarget
+        )
         sequences = [sequence]
         if note:
             print(note)
