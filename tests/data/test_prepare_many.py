@@ -29,7 +29,7 @@ def videos(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def finder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data.prepare.face.load_landmark_finder", lambda name: landmark_finder())
-    for room in ("__main__", "face"):
+    for room in ("commands", "face"):
         monkeypatch.setattr(f"data.prepare.{room}.finder_note", lambda name: f"{name} 1 abc")
 
 
