@@ -29,11 +29,13 @@ train_teacher) flags=(--stage teacher) ;;
 train_skd) flags=(--stage skd "${student[@]}" --init "$teacher") ;;
 train_tkd) flags=(--stage tkd "${student[@]}" --init "checkpoints/${run}_skd") ;;
 test)
-    sample=checkpoints/${kind}_sample_teacher
-    if [ $# -eq 0 ] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "$sample" ]; then
-        echo "no run checkpoints/${run}_tkd: this is the sample model $sample, on the sample data"
+    shipped=checkpoints/${kind}_sample
+    if [ $# -eq 0 ] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "${shipped}_teacher" ]; then
+        echo "no run checkpoints/${run}_tkd: these are the sample models ${shipped}_*, on the sample data"
         sample "$kind" "datasets/${kind}_sample"
-        exec "$PYTHON" test.py --checkpoint "$sample" --keyframes all --dataroot "datasets/${kind}_sample" --baselines \
+        methods=(--checkpoint "${shipped}_teacher" --keyframes all)
+        [ ! -e "${shipped}_student" ] || methods=(--checkpoint "${shipped}_student" --teacher "${shipped}_teacher")
+        exec "$PYTHON" test.py "${methods[@]}" --dataroot "datasets/${kind}_sample" --baselines \
             --output "results/${kind}_sample"
     fi
     exec "$PYTHON" test.py --checkpoint "checkpoints/${run}_tkd" --teacher "$teacher" --dataroot "$data" "$@"

@@ -1,22 +1,53 @@
 #!/usr/bin/env bash
-# Train the sample model of a kind from nothing, as the one that is shipped in checkpoints/KIND_sample_teacher:
-#   bash scripts/train_samples.sh face      (about 26 and 100 minutes on one core: 64 x 64 pixels, then 128 x 128)
-# An interrupted training goes on where it was saved. The result is checkpoints/KIND_sample_run; the 16-bit copy for
-# sharing takes the place of the shipped one.
+# Train the sample models of a kind from nothing, as those that are shipped in checkpoints/KIND_sample_{teacher,student}:
+#   bash scripts/train_samples.sh KIND [FLAG...]      KIND: face, street, pose; flags go to every training
+# Four trainings, in minutes of one core: the teacher small, then at full size, then the student (SKD, TKD):
+#   face 26 + 100 + 40 + 25, street 28 + 50 + 40 + 20, pose 24 + 42 + 40 + 20
+# An interrupted training goes on where it was saved. 16-bit copies take the places of the shipped models.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-kind=${1:?expected a kind: face}
-[ "$kind" = face ] || { echo "train_samples.sh $kind: expected face; other kinds have no sample model yet" >&2; exit 2; }
+kind=${1:?expected a kind: face, street or pose}
+shift
 data=datasets/${kind}_sample
-sample "$kind" "$data"
-train --preset "${kind}_sample_64" --dataroot "$data" --name "${kind}_sample_64" --resume
-train --preset "${kind}_sample" --dataroot "$data" --name "${kind}_sample_run" --resume \
-    --init "checkpoints/${kind}_sample_64"
-"$PYTHON" - "checkpoints/${kind}_sample_run" "checkpoints/${kind}_sample_teacher" <<'PYTHON'
+case $kind in
+face) minutes=(26 100 40 25) sizes=(64 128) of_kind=(--ngf 24 --affine 1) ;;
+street)
+    minutes=(28 50 40 20) sizes=(128 256) data=datasets/street_sample_8
+    of_kind=(--dataset_mode street --use_instance --fg --ngf 20 --affine 0.3)
+    ;;
+pose)
+    minutes=(24 42 40 20) sizes=(128 256) data=datasets/pose_sample_5
+    of_kind=(--dataset_mode pose --openpose_only --resize_or_crop scaleHeight --ngf 20 --affine 0.5)
+    ;;
+*) echo "train_samples.sh $kind: expected face, street or pose" >&2 && exit 2 ;;
+esac
+case $kind in
+face) sample face "$data" ;;
+street) "$PYTHON" -m data.samples street --streets 8 --out "$data" ;;
+pose) "$PYTHON" -m data.samples pose --dances 5 --out "$data" ;;
+esac
+
+run=${kind}_sample_run
+teacher=checkpoints/${run}_teacher
+step() { # NAME MINUTES FLAG...
+    local name=${run}_$1 time=$2
+    shift 2
+    train --preset sample --dataroot "$data" --name "$name" --resume --max_minutes "$time" "${of_kind[@]}" "$@"
+}
+long=(--loadSize "${sizes[1]}" --lr 0.0004 --n_frames_total 6 --max_clip_frames 12 --niter 100 --niter_decay 150)
+student=(--netG sr_mobile_composite --low_demand --teacher "$teacher")
+step small "${minutes[0]}" --loadSize "${sizes[0]}" "$@"
+step teacher "${minutes[1]}" "${long[@]}" --niter_step 20 --init "checkpoints/${run}_small" "$@"
+step skd "${minutes[2]}" "${long[@]}" --niter_step 10 --stage skd "${student[@]}" --init "$teacher" "$@"
+step tkd "${minutes[3]}" "${long[@]}" --n_frames_total 12 --lr 0.0003 --stage tkd "${student[@]}" \
+    --init "checkpoints/${run}_skd" "$@"
+"$PYTHON" - "$teacher" "checkpoints/${kind}_sample_teacher" "checkpoints/${run}_tkd" \
+    "checkpoints/${kind}_sample_student" <<'PYTHON'
 import sys
 from pathlib import Path
 
 from models import checkpoint
 
-checkpoint.save_for_inference(checkpoint.load(sys.argv[1], flag="run"), Path(sys.argv[2]))
+for run, shipped in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+    checkpoint.save_for_inference(checkpoint.load(run, flag="run"), Path(shipped))
 PYTHON

@@ -9,7 +9,7 @@ set -euo pipefail
 source "$(dirname "$0")/../environment.sh"
 source scripts/ablation.sh
 # 216, 96 and 144 steps
-TEACHER=(--preset face_demo_teacher --niter 5 --niter_decay 7 --steps_per_epoch 18)
-SKD=(--preset face_demo_skd --niter 3 --niter_decay 5 --steps_per_epoch 12)
-TKD=(--preset face_demo_tkd --niter 3 --niter_decay 3 --steps_per_epoch 24)
+TEACHER=(--preset face_ablation_teacher --niter 5 --niter_decay 7 --steps_per_epoch 18)
+SKD=(--preset face_ablation_skd --niter 3 --niter_decay 5 --steps_per_epoch 12)
+TKD=(--preset face_ablation_tkd --niter 3 --niter_decay 3 --steps_per_epoch 24)
 ablate face "$@"
