@@ -13,6 +13,8 @@ import numpy as np
 
 # detections that overlap more are of one subject
 _SAME_SUBJECT = 0.3
+# pictures from one count of everybody to the next, while one is followed
+LOOK_AROUND = 10
 
 
 class Detection(NamedTuple):
@@ -152,6 +154,17 @@ def nearest(found: list[Detection], last: Crop | None, *, num_lost: int) -> Dete
     reach = last.side * (0.75 + num_lost / 25)
     near = [one for one in found if np.linalg.norm(one.centre - last.centre) < reach]
     return min(near, key=lambda one: float(np.linalg.norm(one.centre - last.centre)), default=None)
+
+
+def crowd_note(finder: object, subjects: str) -> str:
+    """What to tell of a finder that saw several ``subjects`` at once; empty where it did not.
+
+    Args:
+        finder: counts in ``most_at_once``; one that does not count saw one.
+        subjects: ``faces`` or ``people``.
+    """
+    most = getattr(finder, "most_at_once", 1)
+    return f"up to {most} {subjects} at once, the largest at the start is followed" if most > 1 else ""
 
 
 def whole_picture(picture: np.ndarray) -> Crop:

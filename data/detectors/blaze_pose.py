@@ -9,7 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from data.detectors.blaze import Crop, Detection, anchors, decode, merged, nearest, tiles, whole_picture
+from data.detectors.blaze import (
+    LOOK_AROUND,
+    Crop,
+    Detection,
+    anchors,
+    decode,
+    merged,
+    nearest,
+    tiles,
+    whole_picture,
+)
 from data.detectors.face_mesh import FaceMesh
 from data.fetch import fetched_file, sha256_of
 from data.kinds.openpose import BODY, FACE, MIDDLE_HIP, NECK, NUM_POINTS
@@ -60,6 +70,9 @@ class BlazePose:
 
     It follows the person by the last points and looks anew where it is lost. The largest person at the start is the
     one that is followed.
+
+    Attributes:
+        most_at_once: people, in the pictures in which all were looked for.
     """
 
     def __init__(self, *, follows: bool = True) -> None:
@@ -75,11 +88,16 @@ class BlazePose:
         self._cells = anchors(_DETECTOR_SIZE, strides=(8, 16, 32, 32, 32))
         self._last: Crop | None = None
         self._num_lost = 0
+        self._num_pictures = 0
+        self.most_at_once = 0
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
         """The person in ``picture``, uint8 [H, W, 3] RGB, float64 [137, 3] as in ``openpose.py``; None: not seen."""
         if not self._follows:
             self._last, self._num_lost = None, 0
+        if self._num_pictures % LOOK_AROUND == 0:
+            self.most_at_once = max(self.most_at_once, len(self.people(picture)))
+        self._num_pictures += 1
         points = self._points(picture, self._last) if self._last is not None and not self._num_lost else None
         if points is None:
             person = nearest(self.people(picture), self._last, num_lost=self._num_lost)

@@ -5,7 +5,18 @@ Networks of MediaPipe, Apache-2.0, by ``python -m data.fetch detectors``.
 
 import numpy as np
 
-from data.detectors.blaze import Crop, Detection, OpenCVNetwork, anchors, decode, merged, nearest, tiles, whole_picture
+from data.detectors.blaze import (
+    LOOK_AROUND,
+    Crop,
+    Detection,
+    OpenCVNetwork,
+    anchors,
+    decode,
+    merged,
+    nearest,
+    tiles,
+    whole_picture,
+)
 from data.fetch import fetched_file
 
 DETECTOR_FILE = "face_detection_short_range.tflite"
@@ -34,6 +45,9 @@ class FaceMesh:
 
     It follows the face by its last landmarks and looks for it anew where it is lost. The largest face at the start is
     the one that is followed.
+
+    Attributes:
+        most_at_once: faces, in the pictures in which all were looked for.
     """
 
     def __init__(self, *, follows: bool = True) -> None:
@@ -48,11 +62,16 @@ class FaceMesh:
         self._cells = anchors(_DETECTOR_SIZE, strides=(8, 16, 16, 16))
         self._last: Crop | None = None
         self._num_lost = 0
+        self._num_pictures = 0
+        self.most_at_once = 0
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
         """The landmarks in ``picture``, uint8 [H, W, 3] RGB: float64 [68, 2]; None where the face is not seen."""
         if not self._follows:
             self._last, self._num_lost = None, 0
+        if self._num_pictures % LOOK_AROUND == 0:
+            self.most_at_once = max(self.most_at_once, len(self.faces(picture)))
+        self._num_pictures += 1
         points = self._points(picture, self._last) if self._last is not None and not self._num_lost else None
         if points is None:
             face = nearest(self.faces(picture), self._last, num_lost=self._num_lost)

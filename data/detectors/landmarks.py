@@ -7,10 +7,12 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data.detectors import face_mesh
+from data.detectors.blaze import Crop, Detection, nearest
 from data.fetch import fetched_file, sha256_of
 from util.errors import UserError
 
@@ -29,7 +31,7 @@ def load_landmark_finder(name: str = DEFAULT_FINDER, *, follows: bool = True) ->
 
     Args:
         name: ``mesh`` (MediaPipe's FaceMesh) or ``dlib`` (its predictor of the 68 landmarks of iBUG 300-W).
-        follows: may follow the face; False: every picture is looked at as if it were the first. dlib never follows.
+        follows: may follow the face; False: every picture is looked at as if it were the first.
 
     Raises:
         UserError: what it needs is not there; the message says how to get it.
@@ -81,17 +83,58 @@ def _load_dlib(follows: bool) -> LandmarkFinder:
         import dlib
     except ImportError as error:
         raise UserError(f"expected the package dlib, found none; pip install -r {REQUIREMENTS}") from error
-    detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(_dlib_model()))
+    predictor = dlib.shape_predictor(str(_dlib_model()))
 
-    def find(picture: np.ndarray) -> np.ndarray | None:
-        # faces below 80 pixels are seen only in a picture of twice the size
-        faces = detector(picture, 0) or detector(picture, 1)
-        if not faces:
-            return None
-        shape = predictor(picture, max(faces, key=lambda face: face.area()))
+    def landmarks(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
+        shape = predictor(picture, dlib.rectangle(*(int(side) for side in box)))
         return np.array([(point.x, point.y) for point in shape.parts()], np.float64)
 
-    return find
+    return Follower(dlib.get_frontal_face_detector(), landmarks, follows=follows)
+
+
+class Follower:
+    """Finds landmarks by a detector that looks at every picture alone, of the same face all the time.
+
+    Attributes:
+        most_at_once: faces in one picture.
+    """
+
+    def __init__(
+        self,
+        detect: Callable[[np.ndarray, int], Iterable[Any]],
+        landmarks: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        *,
+        follows: bool,
+    ) -> None:
+        """Nothing is looked at yet.
+
+        Args:
+            detect: from a picture, doubled so many times, to rectangles as dlib has them.
+            landmarks: from a picture and a box (left, top, right, bottom) to [68, 2].
+            follows: see ``load_landmark_finder``.
+        """
+        self.most_at_once = 0
+        self._detect = detect
+        self._landmarks = landmarks
+        self._follows = follows
+        self._last: Crop | None = None
+        self._num_lost = 0
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray | None:
+        """The landmarks in ``picture``, float64 [68, 2]; None where the face is not seen."""
+        # faces below 80 pixels are seen only in a picture of twice the size
+        boxes = [
+            np.array((one.left(), one.top(), one.right(), one.bottom()))
+            for one in [*self._detect(picture, 0)] or self._detect(picture, 1)
+        ]
+        self.most_at_once = max(self.most_at_once, len(boxes))
+        found = [Detection(1.0, box, np.zeros((0, 2))) for box in boxes]
+        face = nearest(found, self._last if self._follows else None, num_lost=self._num_lost)
+        if face is None:
+            self._num_lost += 1
+            return None
+        self._last, self._num_lost = Crop(face.centre, face.side, 0.0), 0
+        return self._landmarks(picture, face.box)
 
 
 def _dlib_model() -> Path:

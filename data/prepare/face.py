@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.detectors.blaze import crowd_note
 from data.detectors.face_retargeting import FaceReference, retargeted
 from data.detectors.landmarks import LandmarkFinder, common_finder, finder_note, load_landmark_finder
 from data.detectors.smoothing import filled, in_pixels, in_steps, smoothed
@@ -92,6 +93,8 @@ def prepare_face(
         f"{out}: {phase} sequence {name!r}, {len(found)} frames at {rate:.4g} per second; face found in {num_found}, "
         f"{len(found) - num_found} filled from their neighbours in time; {jitter:.2f} pixels of jitter smoothed away"
     )
+    if crowd := crowd_note(find_landmarks, "faces"):
+        print(f"{video}: {crowd}")
 
 
 def prepare_face_task(

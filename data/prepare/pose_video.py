@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.detectors.blaze import crowd_note
 from data.detectors.blaze_pose import BlazePose, body_finder_note
 from data.detectors.body_smoothing import steady
 from data.detectors.landmarks import common_finder
@@ -62,3 +63,5 @@ def prepare_pose_task(
         f"{seen[:, BODY].sum(axis=1).mean():.1f} of 25 points a frame, a face in {int(seen[:, FACE].any(axis=1).sum())}"
         f"; {moved.mean():.2f} pixels of jitter smoothed away"
     )
+    if crowd := crowd_note(find, "people"):
+        print(f"{task.video}: {crowd}")

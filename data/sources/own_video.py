@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.build import build_geometry, build_kind
+from data.detectors.blaze import crowd_note
 from data.detectors.blaze_pose import BlazePose
 from data.detectors.body_smoothing import steady
 from data.detectors.face_retargeting import read_reference, retargeted
@@ -273,7 +274,8 @@ def found_landmarks(path: Path, *, find: LandmarkFinder, num_frames: int, factor
         raise UserError(
             f"{path}: expected a face, found none in {num_frames} frames{resized}; give a video with a larger one"
         )
-    return landmarks, f"face found in {num_found} frames, {num_frames - num_found} filled from their neighbours in time"
+    note = f"face found in {num_found} frames, {num_frames - num_found} filled from their neighbours in time"
+    return landmarks, "; ".join(filter(None, [note, crowd_note(find, "faces")]))
 
 
 def found_bodies(path: Path, *, num_frames: int) -> tuple[np.ndarray, str]:
@@ -289,7 +291,8 @@ def found_bodies(path: Path, *, num_frames: int) -> tuple[np.ndarray, str]:
     num_found = sum(body is not None for body in bodies)
     if num_found == 0:
         raise UserError(f"{path}: expected a person, found none in {num_frames} frames; give another video")
-    return steady(bodies), f"a person found in {num_found} of {num_frames} frames"
+    note = f"a person found in {num_found} of {num_frames} frames"
+    return steady(bodies), "; ".join(filter(None, [note, crowd_note(find, "people")]))
 
 
 def timing_of(path: Path) -> Timing | None:

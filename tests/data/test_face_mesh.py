@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from data.build import build_sequences
 from data.detectors import face_mesh
 from data.detectors.blaze import Crop, Detection, anchors, merged, nearest, overlap, tiles
 from data.detectors.landmarks import common_finder, finder_name, finder_note, load_landmark_finder
 from data.detectors.smoothing import filled, smoothed
+from data.kinds.face import read_landmarks
 from data.prepare.face import prepare_face
 from data.samples.face import SAMPLES
 from data.sources.own_video import own_video
@@ -132,3 +134,22 @@ def test_a_video_has_the_landmarks_of_the_dataset_that_would_be_prepared_of_it(
         prepare_face(
             video, tmp_path / "data", phase="train", name="b", find_landmarks=load_landmark_finder(), finder="dlib 1 a"
         )
+
+
+def test_one_of_two_faces_is_followed_and_the_other_told(
+    tmp_path: Path, smile: list[np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The left one is larger at the start, the right one in the end."""
+
+    def pair(number: int) -> np.ndarray:
+        canvas = np.full((256, 512, 3), 60, np.uint8)
+        for place, side in enumerate((256 - 8 * number, 190 + 8 * number)):
+            face = np.asarray(Image.fromarray(smile[number]).resize((side, side)))
+            canvas[:side, 256 * place : 256 * place + side] = face
+        return canvas
+
+    write_video(tmp_path / "two.mp4", map(pair, range(8)), frames_per_second=24)
+    prepare_face(tmp_path / "two.mp4", tmp_path, phase="test", name="two", find_landmarks=load_landmark_finder())
+    points = [read_landmarks(path) for path in sorted((tmp_path / "test_keypoints/two").glob("*.txt"))]
+    assert len(points) == 8 and all(frame[:, 0].max() < 256 for frame in points)
+    assert "up to 2 faces at once" in capsys.readouterr().out

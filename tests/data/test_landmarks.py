@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.detectors.blaze import crowd_note
+from data.detectors.landmarks import Follower
 from data.detectors.smoothing import (
     filled,
     filled_in_order,
@@ -67,3 +71,38 @@ def test_landmarks_in_memory_are_the_numbers_of_a_datasets_files(tmp_path: Path)
     (points,) = moving(1, 3)
     (tmp_path / "0.txt").write_text(landmarks_as_text(points))
     assert np.array_equal(in_pixels(in_steps(points)), read_landmarks(tmp_path / "0.txt"))
+
+
+class Box(NamedTuple):
+    """A rectangle as dlib has them."""
+
+    x: int
+    side: int
+
+    def left(self) -> int:
+        return self.x
+
+    def top(self) -> int:
+        return 0
+
+    def right(self) -> int:
+        return self.x + self.side
+
+    def bottom(self) -> int:
+        return self.side
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_face_that_is_largest_at_the_start_is_followed(follows: bool) -> None:
+    """The other one grows beyond it; one picture shows that one alone."""
+    pictures = [[Box(0, 100 - number), Box(200, 80 + 5 * number)] for number in range(8)]
+    pictures[5] = pictures[5][1:]
+    shown = iter(pictures)
+    find = Follower(
+        lambda picture, doubled: next(shown), lambda picture, box: np.tile(box[:2], (68, 1)), follows=follows
+    )
+    found = [find(np.zeros((1, 1, 3), np.uint8)) for _ in pictures]
+    lefts = [None if points is None else points[0, 0] for points in found]
+    assert lefts == ([0] * 5 + [None] + [0] * 2 if follows else [0] * 4 + [200] * 4)
+    assert crowd_note(find, "faces") == "up to 2 faces at once, the largest at the start is followed"
+    assert crowd_note(len, "faces") == ""
