@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -263,3 +264,15 @@ def test_statistics_measured_at_the_end_change_nothing_else(data: Path, teacher:
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all(name.split(".")[-1] in ("running_mean", "running_var", "num_batches_tracked")
                            and name.startswith("generator.") for name in changed)  # fmt: skip
+
+
+def test_a_run_may_be_renamed_and_a_mistyped_name_is_told(
+    data: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(teacher / "teacher", tmp_path / "elsewhere" / "renamed")
+    run(data, tmp_path / "elsewhere", "renamed", "--niter_decay", "4", "--resume")
+    saved = checkpoints.load(tmp_path / "elsewhere" / "renamed", flag="--checkpoint")
+    assert saved.config.run.name == "renamed" and saved.step > 6
+    capsys.readouterr()
+    run(data, tmp_path / "elsewhere", "renmaed", "--resume")
+    assert "so this run begins anew; did you mean --name renamed?" in capsys.readouterr().out

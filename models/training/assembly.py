@@ -1,6 +1,7 @@
 """A run is put together, fresh or taken up where it was saved."""
 
 import dataclasses
+import difflib
 import shlex
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ from options.training_config import ScheduleConfig
 from util.device import choose_device
 from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.errors import UserError
+from util.names import natural_key
 
 
 def clips_per_step(config: ScheduleConfig, processes: DistributedContext) -> int:
@@ -199,16 +201,25 @@ def begin(training: Training) -> list[str]:
         return [resume(training)]
     if checkpoints.is_save(latest):
         raise UserError(f"{latest} exists: add --resume to go on, or give another --name")
+    lines = [no_save_note(training.folder)] if config.run.resume else []
     if config.run.init is None:
         if config.schedule.begin_as_copy and isinstance(training.stage.generator, CompositeGenerator):
             training.stage.generator.begin_as_copy()
-        return []
-    lines = [start_from(training, config.run.init)]
+        return lines
+    lines.append(start_from(training, config.run.init))
     if config.run.stage == "tkd":
         lines.append(f"generator: built as the one of {config.run.init}; flags of its architecture are not used")
     if config.schedule.begin_as_copy:
         lines.append("--begin_as_copy is not used: the weights come from --init")
     return lines
+
+
+def no_save_note(folder: Path) -> str:
+    """What to tell where ``--resume`` finds nothing to go on with: perhaps the name is mistyped."""
+    others = [path.name for path in folder.parent.glob("*") if checkpoints.is_save(path / "latest")]
+    near = difflib.get_close_matches(folder.name, others, n=3) or sorted(others, key=natural_key)[:3]
+    meant = f"; did you mean --name {' or '.join(near)}?" if near else ""
+    return f"--resume: no save in {folder}, so this run begins anew{meant}"
 
 
 def resume(training: Training) -> str:

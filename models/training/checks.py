@@ -17,7 +17,7 @@ from util.errors import UserError
 # what a resumed run may change; everything else must be as it was
 MAY_CHANGE = {
     "run": ("resume", "device", "nThreads", "print_freq", "display_freq", "save_latest_freq", "save_epoch_freq",
-            "debug", "dataroot", "checkpoints_dir", "teacher", "init", "compile", "guard_lr_factor",
+            "debug", "dataroot", "name", "checkpoints_dir", "teacher", "init", "compile", "guard_lr_factor",
             "guard_max_failures", "validation_freq", "validation_frames", "val_phase"),
     "schedule": ("niter", "niter_decay", "max_minutes", "recalibrate", "batchSize", "accumulate"),
 }  # fmt: skip
