@@ -134,7 +134,7 @@ class DropOldestQueue(Generic[Item]):
 
 
 def camera_pictures(source: str) -> Iterator[Captured]:
-    """What a camera sees, as it comes.
+    """What a camera sees, as it comes. The camera is opened at once, so that a missing one is told at once.
 
     Args:
         source: the camera's number, or a video file that stands in for it.
@@ -144,16 +144,18 @@ def camera_pictures(source: str) -> Iterator[Captured]:
     """
     if not source.isdecimal():
         rate = probe(Path(source)).frames_per_second
-        for now, picture in paced(read_video(Path(source)), frames_per_second=rate):
-            yield Captured(now, picture)
-        return
+        return (Captured(now, picture) for now, picture in paced(read_video(Path(source)), frames_per_second=rate))
     # OpenCV tells at length on the screen how it looked for a camera
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     camera = cv2.VideoCapture(int(source))
     cv2.utils.logging.setLogLevel(level)
+    if not camera.isOpened():
+        raise UserError(f"--webcam {source}: expected a camera, found none of that number; give another one")
+    return _read_camera(camera)
+
+
+def _read_camera(camera: cv2.VideoCapture) -> Iterator[Captured]:
     try:
-        if not camera.isOpened():
-            raise UserError(f"--webcam {source}: expected a camera, found none of that number; give another one")
         while True:
             is_there, picture = camera.read()
             if not is_there:

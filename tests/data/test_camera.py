@@ -152,7 +152,7 @@ def test_a_video_file_stands_in_for_a_camera(tmp_path: Path) -> None:
 
 def test_a_missing_camera_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="--webcam 98: expected a camera"):
-        next(camera_pictures("98"))
+        camera_pictures("98")  # at once: nothing is announced before
     assert capfd.readouterr().err == ""
 
 
