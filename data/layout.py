@@ -5,7 +5,7 @@ folders are passed over.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,8 +158,8 @@ def _sequence(
     frames = _files(place, leading, problems)
     if not frames:
         problems.add(
-            f"{place}: expected {leading.files} *{leading.suffixes[0]}, found none; remove the empty folder "
-            f"or {leading.remedy}"
+            f"{place}: expected {leading.files} {_listed(leading.suffixes)}, found {_others(place, problems)}; remove "
+            f"the folder or {leading.remedy}"
         )
         return None
     found: dict[str, list[Path | None]] = {leading.name: [*frames]}
@@ -169,8 +169,8 @@ def _sequence(
         if not files and part.is_needed:
             if places[part.name]:  # else it was told already that the part is missing as a whole
                 problems.add(
-                    f"{part.root / name}: expected the {part.files} of {place}, found none; {part.remedy} or remove "
-                    f"the {leading.files}"
+                    f"{part.root / name}: expected the {part.files} of {place} ({_listed(part.suffixes)}), found "
+                    f"{_others(part.root / name, problems)}; {part.remedy} or remove the {leading.files}"
                 )
             return None
         found[part.name] = _aligned(files, frames, part, leading, problems) if files else []
@@ -180,6 +180,16 @@ def _sequence(
         return None
     whole = {part: [path for number in kept if files and (path := files[number])] for part, files in found.items()}
     return SequenceFiles(name, whole, _metadata([places[part.name].get(name) for part in (*others, leading)], problems))
+
+
+def _others(place: Path, problems: Problems) -> str:
+    """What is in a place without a single file that can be used."""
+    others = [path for path in problems.passed_over if path.parent == place]
+    return f"only others, such as {others[0].name}" if others else "none"
+
+
+def _listed(suffixes: Sequence[str]) -> str:
+    return " ".join(f"*{suffix}" for suffix in suffixes)
 
 
 def _aligned(files: list[Path], frames: list[Path], part: Part, leading: Part, problems: Problems) -> list[Path | None]:

@@ -1,7 +1,8 @@
 """File names of frames: their order, their numbers, and which names of two folders belong together."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 _NUMBER = re.compile(r"([0-9]+)")
 
@@ -11,6 +12,11 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     parts: list[str | int] = [*_NUMBER.split(name)]
     parts[1::2] = [int(part) for part in parts[1::2]]  # text and numbers take turns, so any two can be compared
     return parts, name
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Files of one folder in the order of their names, numbers in names counting as numbers."""
+    return sorted(paths, key=lambda path: natural_key(path.name))
 
 
 def frame_numbers(names: Sequence[str]) -> list[int] | None:

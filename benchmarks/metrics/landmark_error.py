@@ -10,6 +10,7 @@ from data.detectors.landmarks import LandmarkFinder
 from data.kinds.face import read_landmarks
 from util.errors import UserError
 from util.media.pictures import to_uint8
+from util.names import in_order
 
 # the outer corners of the eyes
 _EYES = (36, 45)
@@ -59,7 +60,7 @@ def make_landmark_error(find: LandmarkFinder, *, finder: str, driven: Path | Non
 
 
 def _driving_files(folder: Path, num_frames: int) -> list[Path]:
-    files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
+    files = in_order(folder.glob("*.txt")) if folder.is_dir() else []
     if len(files) != num_frames:
         raise UserError(
             f"{folder}: expected {num_frames} landmark files, one a frame, found {len(files)}; check --landmarks"

@@ -12,6 +12,7 @@ from data.kinds.body_drawing import draw_person
 from data.kinds.openpose import BODY, NUM_POINTS, is_seen, most_prominent, read_people
 from util.errors import UserError
 from util.media.pictures import to_uint8
+from util.names import in_order
 
 # a file and the frame's height and width -> the drawn pose, uint8 [H, W, 3]
 PoseDrawer = Callable[[Path, tuple[int, int]], np.ndarray]
@@ -119,7 +120,7 @@ def _over_files(
 
 def _pose_files(root: Path, pair: Pair, *, flag: str) -> list[Path]:
     folder = root / pair.name
-    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    files = in_order(folder.glob("*.json")) if folder.is_dir() else []
     if len(files) != pair.num_frames:
         raise UserError(
             f"{flag} {folder}: expected {pair.num_frames} OpenPose files, one a frame, found {len(files)}; check the "

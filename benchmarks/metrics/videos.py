@@ -11,6 +11,7 @@ from torch import Tensor
 from data.layout import PICTURE_SUFFIXES
 from data.storage.picture_files import read_picture
 from util.errors import UserError
+from util.names import in_order
 
 CLIP_LENGTH, NUM_GIVEN = 28, 2  # of the paper's evaluation
 
@@ -96,7 +97,7 @@ def find_videos(root: Path) -> list[PictureVideo]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: expected a folder of pictures, or of one such folder a sequence; found no folder")
-    folders = [root, *sorted(one for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))]
+    folders = [root, *in_order(one for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))]
     videos = [PictureVideo(folder.name, _pictures(folder)) for folder in folders]
     found = [video for video in videos if video.files]
     if not found:
@@ -108,7 +109,7 @@ def find_videos(root: Path) -> list[PictureVideo]:
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
     return tuple(
-        sorted(one for one in folder.iterdir() if one.suffix.lower() in PICTURE_SUFFIXES and one.name[0] != ".")
+        in_order(one for one in folder.iterdir() if one.suffix.lower() in PICTURE_SUFFIXES and one.name[0] != ".")
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from data.layout import SequenceFiles
-from data.storage.picture_files import ArrayCache, is_transparent, picture_size, read_picture
+from data.storage.picture_files import ArrayCache, is_transparent, picture_size, profile_note, read_picture
 from data.transforms import Box, View
 from util.errors import UserError
 
@@ -102,7 +102,7 @@ class Frames(ABC):
             UserError: it is broken.
         """
         self.picture(index, size=size)
-        return transparency_note(self.files.parts[part][index])
+        return picture_note(self.files.parts[part][index])
 
     def picture(self, index: int, *, size: tuple[int, int]) -> np.ndarray | None:
         """The real frame ``index``, uint8 [H, W, 3]; None where there is no real video.
@@ -121,11 +121,11 @@ class Frames(ABC):
         return None if picture is None else signed(view.of_frame(picture, filter="bicubic"))
 
 
-def transparency_note(path: Path) -> str | None:
-    """What to tell of a picture that is transparent somewhere, which the real frames of a video never are."""
-    return (
-        "transparent in part, which is laid over black; save it without transparency" if is_transparent(path) else None
-    )
+def picture_note(path: Path) -> str | None:
+    """What to tell of a picture that is transparent somewhere, or whose colours are converted; None: nothing."""
+    if is_transparent(path):
+        return "transparent in part, which is laid over black; save it without transparency"
+    return profile_note(path)
 
 
 def of_size(picture: np.ndarray, size: tuple[int, int], *, path: object) -> np.ndarray:

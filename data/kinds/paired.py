@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from data.kinds.interface import Encoder, Frames, of_size, signed, transparency_note
+from data.kinds.interface import Encoder, Frames, of_size, picture_note, signed
 from data.layout import PICTURE_SUFFIXES, Part, Problems, SequenceFiles, find_sequences, real_video, two_spellings
 from data.storage.picture_files import ArrayCache, read_picture
 from data.transforms import View
@@ -93,4 +93,4 @@ class PairedFrames(Frames):
         if part != "inputs":
             return super().check(part, index, size=size)
         self.given(index, size=size)
-        return None if self.encoder.num_channels == 4 else transparency_note(self.files.parts[part][index])
+        return None if self.encoder.num_channels == 4 else picture_note(self.files.parts[part][index])

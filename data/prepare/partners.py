@@ -24,7 +24,10 @@ def frame_files(
         if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.name != VIDEO_METADATA
     ]
     if not paths:
-        raise UserError(f"{folder}: expected {what}, found none; check the path")
+        others = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+        found = f"only others, such as {min(others)}" if others else "none"
+        kinds = " ".join(f"*{suffix}" for suffix in suffixes)
+        raise UserError(f"{folder}: expected {what} ({kinds}), found {found}; check the path")
     files: dict[str, Path] = {}
     for path in sorted(paths, key=lambda path: natural_key(stem(path))):
         first = files.setdefault(stem(path), path)

@@ -1,19 +1,24 @@
 """Picture files become arrays; an error names the file."""
 
+import io
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from data.storage.shards import open_file
 from data.storage.video_files import is_video_frame, read_video_frame, video_table
 from util.errors import UserError
+from util.media.display import check_area
 
 # What Pillow raises for a file that is missing, cut off, damaged or no picture at all; SyntaxError is a broken PNG.
 _READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# Pillow's names of what is read; others, such as EPS, would start programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "WEBP", "TIFF", "GIF")
 # Pillow's names of the pictures that hold numbers of 16 bits (I: as older versions have them; it may hold 32).
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I")
 _ID_MODES = ("1", "L", "P", *_WIDE_MODES)
@@ -35,8 +40,9 @@ _ORIENTATION_TAG = 274
 def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
     """Decode the whole picture at ``path``, as a viewer shows it.
 
-    It is turned upright as EXIF says. Numbers of 16 bits keep their proportion: 65535 becomes 255. Where it is
-    transparent it is laid over black, unless ``mode`` has transparency itself.
+    It is turned upright as EXIF says, and colours of a profile (ICC) become those of sRGB. Numbers of 16 bits keep
+    their proportion: 65535 becomes 255. Where it is transparent it is laid over black, unless ``mode`` has transparency
+    itself.
 
     Args:
         path: a PNG, JPEG or other file that Pillow knows, or a frame of a video file.
@@ -54,7 +60,7 @@ def read_picture(path: Path, *, mode: str = "RGB") -> np.ndarray:
         return frame if mode == "RGB" else np.array(Image.fromarray(frame).convert(mode))
     try:
         with _opened(path) as opened:
-            picture = _upright(opened)
+            picture = _in_srgb(_upright(opened), opened.info.get("icc_profile"))
             if picture.mode in (*_WIDE_MODES, "F"):
                 picture = Image.fromarray(_in_bytes(picture, path))
             if mode != "RGBA" and _is_transparent(picture):
@@ -199,8 +205,67 @@ class ArrayCache:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The picture at ``path``, of which no more than the header is read so far."""
-    with open_file(path) as file, Image.open(file) as picture:
+    with open_file(path) as file, Image.open(file, formats=_FORMATS) as picture:
+        check_area(path, picture.width, picture.height)
         yield picture
+
+
+def profile_note(path: Path) -> str | None:
+    """What to tell of a picture whose colours are converted to sRGB; None where they are not.
+
+    Raises:
+        UserError: the file is missing or no picture.
+    """
+    if is_video_frame(path):
+        return None
+    try:
+        with _opened(path) as picture:
+            profile = picture.info.get("icc_profile")
+            name = None if profile is None or _to_srgb(profile, picture.mode) is None else _profile_name(profile)
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
+    return None if name is None else f"colours of the profile '{name}' are converted to sRGB"
+
+
+def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """A loaded picture with the colours of sRGB. Without a profile, or with a broken one, they are those already."""
+    transform = None if profile is None else _to_srgb(profile, picture.mode)
+    if transform is None:
+        return picture
+    if picture.mode == "P":
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+        return _in_srgb(picture, profile)
+    converted = ImageCms.applyTransform(picture, transform)
+    assert converted is not None  # only None where it was done in place
+    return converted
+
+
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """What turns pictures of ``mode`` with that profile into sRGB; None where nothing does or need."""
+    output = {"RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB", "P": "RGB"}.get(mode)
+    if output is None or "sRGB" in _profile_name(profile):
+        return None
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.buildTransform(
+            given,
+            ImageCms.createProfile("sRGB"),
+            "RGB" if mode == "P" else mode,
+            output,
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        )
+    except (OSError, ImageCms.PyCMSError):  # broken, or made for other colours: viewers take no notice
+        return None
+
+
+@lru_cache(maxsize=64)
+def _profile_name(profile: bytes) -> str:
+    """What a profile calls itself."""
+    try:
+        return " ".join(ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).split())
+    except (OSError, ImageCms.PyCMSError):
+        return "broken"
 
 
 def _orientation(picture: Image.Image) -> int:

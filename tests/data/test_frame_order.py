@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.build import build_sequences
+from benchmarks.metrics.videos import find_videos
+from data.build import build_clips, build_sequences
 from data.kinds.openpose import people_as_json
 from data.kinds.paired import paired_files
 from data.kinds.pose import pose_files
@@ -13,6 +14,7 @@ from data.layout import face_files
 from data.prepare.pose import prepare_pose
 from data.prepare.street import folder_drives
 from options.config import DataConfig
+from options.training_config import ScheduleConfig
 from tests.data.test_prepare_pose import walk
 from util.errors import UserError
 from util.files import write_json
@@ -126,3 +128,33 @@ def test_prepared_labels_pair_by_number(tmp_path: Path) -> None:
     (tmp_path / "images/0010.jpg").rename(tmp_path / "images/0003.jpg")
     with pytest.raises(UserError, match="label10"):
         folder_drives(tmp_path / "maps", name="s", images=tmp_path / "images", instances=None)
+
+
+def test_measured_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in range(1, 13):
+        picture(tmp_path / f"s{number % 3 + 8}/frame{number}.png")
+    videos = find_videos(tmp_path)
+    assert [video.name for video in videos] == ["s8", "s9", "s10"]
+    assert [path.name for path in videos[1].files] == ["frame1.png", "frame4.png", "frame7.png", "frame10.png"]
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".jp2"])
+def test_files_of_another_kind_are_named(tmp_path: Path, suffix: str) -> None:
+    picture(tmp_path / "A/train/s/1.png")
+    (tmp_path / "B/train/s").mkdir(parents=True)
+    (tmp_path / f"B/train/s/1{suffix}").touch()
+    with pytest.raises(UserError, match=rf"B/train/s: .*\*.png \*.jpg .*found only others, such as 1{suffix}"):
+        paired_files(tmp_path, phase="train", needs_images=True)
+    with pytest.raises(UserError, match=rf"B/train/s: .*found only others, such as 1{suffix}"):
+        folder_drives(tmp_path / "B/train/s", name="s", images=None, instances=None)
+
+
+def test_clips_of_two_sizes_are_refused_before_the_first_step(tmp_path: Path) -> None:
+    for side in "AB":
+        for number in range(3):
+            picture(tmp_path / f"{side}/train/a/{number}.png")
+            write_picture(tmp_path / f"{side}/train/b/{number}.png", np.zeros((64, 32, 3), np.uint8))
+    config = DataConfig(dataset_mode="paired", loadSize=32)
+    build_clips(config, ScheduleConfig(batchSize=1), root=tmp_path, seed=0)
+    with pytest.raises(UserError, match="A/train/b: gives clips of 32 x 64, the first sequence of 32 x 32"):
+        build_clips(config, ScheduleConfig(batchSize=2), root=tmp_path, seed=0)

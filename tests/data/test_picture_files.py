@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.storage.picture_files import ArrayCache, picture_size, read_picture
+from data.storage.picture_files import (
+    ArrayCache,
+    is_transparent,
+    picture_mode,
+    picture_size,
+    read_ids,
+    read_numbers,
+    read_picture,
+)
 from util.errors import UserError
 from util.media.pictures import write_picture
 
@@ -86,3 +94,23 @@ def test_cached_arrays_cannot_be_changed() -> None:
     array = ArrayCache().get("a", lambda: np.zeros(3))
     with pytest.raises(ValueError):
         array[0] = 1
+
+
+def test_only_formats_that_are_read_are_opened(tmp_path: Path) -> None:
+    """Pillow would start Ghostscript for this one."""
+    Image.fromarray(NOISE).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    for read in (read_picture, picture_size, is_transparent, picture_mode):
+        with pytest.raises(UserError, match="a.png: expected a picture, found a file of another kind"):
+            read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".gif"])
+def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (9000, 8000)).save(tmp_path / f"a{suffix}")
+    monkeypatch.setattr(Image.Image, "load", None)
+    for read in (read_picture, read_ids, read_numbers, picture_size):
+        with pytest.raises(UserError, match="at most 67108864 pixels, found 9000 x 8000"):
+            read(tmp_path / f"a{suffix}")

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from data.build import build_sequences
 from data.kinds.label_sets import CITYSCAPES_35
 from data.kinds.openpose import people_as_json, read_people
 from data.prepare.pose import prepare_pose
 from data.prepare.street import folder_drives, write_drives
-from data.storage.picture_files import picture_size, read_ids, read_picture
+from data.storage.picture_files import picture_size, profile_note, read_ids, read_picture
 from data.validate import validate
 from options.config import DataConfig
 from tests.data.test_prepare_pose import walk
@@ -173,3 +173,24 @@ def test_people_of_another_frame_size_are_told(tmp_path: Path, capsys: pytest.Ca
     )
     assert "points lie outside the frame of 96 x 64" in capsys.readouterr().out
     assert len(build_sequences(config, root=tmp_path, phase="train")) == 1
+
+
+def exchanged() -> bytes:
+    """An ICC profile that is sRGB but for its name, and that red and green have changed places."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    return profile.replace(b"rXYZ", b"wait").replace(b"gXYZ", b"rXYZ").replace(b"wait", b"gXYZ")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_colours_of_a_profile_become_those_of_srgb(tmp_path: Path, suffix: str) -> None:
+    settings: dict[str, object] = {"quality": 100} if suffix in (".jpg", ".webp") else {}
+    picture = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    plain = saved(tmp_path / f"plain{suffix}", picture, **settings)
+    other = saved(tmp_path / f"other{suffix}", picture, icc_profile=exchanged(), **settings)
+    broken = saved(tmp_path / f"broken{suffix}", picture, icc_profile=b"nonsense", **settings)
+    for path in (plain, broken):
+        assert np.abs(read_picture(path).astype(int) - picture).max() <= 3 and profile_note(path) is None
+    assert np.abs(read_picture(other).astype(int) - (100, 200, 50)).max() <= 3
+    assert profile_note(other) == "colours of the profile 'swap built-in' are converted to sRGB"
+    assert (read_ids(saved(tmp_path / "ids.png", IDS, icc_profile=exchanged())) == IDS).all()

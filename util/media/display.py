@@ -2,12 +2,17 @@
 
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
+from util.errors import UserError
+
+# Of the largest frame or picture, twice a frame of 8K video: a small file can claim any size.
+MOST_PIXELS = 2**26
 # Numbers of ITU-T H.273, which all containers use.
 _PQ, _HLG = 16, 18
 _HDR_NAMES = {_PQ: "HDR (PQ)", _HLG: "HDR (HLG)"}
@@ -19,6 +24,16 @@ _PRIMARIES_NAMES = {9: "BT.2020", 12: "Display P3"}
 # BT.2408: what is white in a picture without HDR has so many candelas a square metre in one with it.
 _WHITE = 203.0
 _GAMMA = 2.4  # BT.1886
+
+
+def check_area(path: Path, width: int, height: int) -> None:
+    """Refuse a picture or video by its header, before anything is decoded.
+
+    Raises:
+        UserError: it has too many pixels.
+    """
+    if width * height > MOST_PIXELS:
+        raise UserError(f"{path}: expected at most {MOST_PIXELS} pixels, found {width} x {height}; make it smaller")
 
 
 def shown(frame: av.VideoFrame, stream: VideoStream) -> np.ndarray:

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from util.errors import UserError
 from util.files import atomic_write
-from util.media.display import conversions, shown
+from util.media.display import check_area, conversions, shown
 from util.media.sound import Sound, address, sound_of
 
 _RATE_TOLERANCE = 0.01  # within it the header's rate counts, not frames by duration
@@ -382,6 +382,7 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         streams = [stream for stream in container.streams.video if not _is_attached_picture(stream)]
         if not streams:
             raise UserError(f"{path}: expected a video file, found no video stream in it")
+        check_area(path, streams[0].width, streams[0].height)
         yield container, streams[0]
 
 
