@@ -34,6 +34,7 @@ class FaceSample:
         split: the frames of each phase, counted from there; the end is held out, since networks are judged by it.
         picture: from a frame of the video to the dataset's.
         finder: what found the landmarks; None: dlib, before datasets noted it.
+        found_width: how wide the pictures were in which they were found, in pixels: carphone's were not yet square.
     """
 
     sequence: str
@@ -43,6 +44,7 @@ class FaceSample:
     split: dict[str, range]
     picture: Callable[[np.ndarray], np.ndarray]
     finder: str | None
+    found_width: int
 
     def landmarks(self) -> np.ndarray:
         """The landmarks of all frames, float64 [T, 68, 2] (x, y), smoothed in time."""
@@ -65,6 +67,7 @@ SAMPLES = {
         split={"train": range(190), "test": range(190, 236)},
         picture=_square,
         finder="mesh 1 1055cb9d4a9ca8b8",
+        found_width=256,
     ),
     "face_carphone": FaceSample(
         sequence="carphone",
@@ -74,6 +77,7 @@ SAMPLES = {
         split={"train": range(96), "test": range(96, 120)},
         picture=lambda frame: enlarged(frame, 3),
         finder=None,
+        found_width=528,
     ),
 }
 
@@ -116,7 +120,8 @@ def _write_sequence(out: Path, phase: str, sample: FaceSample) -> None:
         for number, frame in enumerate(islice(read_video(video), first, end)):
             picture = sample.picture(frame)
             write_picture(images / f"{number:05d}.png", picture)
-        write_landmarks(keypoints, sample.landmarks()[wanted.start : wanted.stop])
+        stretched = [picture.shape[1] / sample.found_width, 1]
+        write_landmarks(keypoints, sample.landmarks()[wanted.start : wanted.stop] * stretched)
         rate = probe(video).frames_per_second
         write_metadata(images, frames_per_second=rate, size=picture.shape, finder=sample.finder)
 

@@ -62,6 +62,10 @@ def test_a_person_with_a_face_is_found_and_lost(smile: Path) -> None:
     for body in bodies:
         assert body is not None and (body[[0, 15, 16], 2] > 0.9).all() and (body[FACE, 2] > 0.9).all()
         assert np.abs(body[FACE][68, :2] - body[15, :2]).max() < 15  # pupils by the mesh, eyes by the body
+    # nose and eyes of the first frame; with OpenCV 4.13 the first crop differs, and points by up to 4 pixels
+    stored = [[418.48, 200.21, 0.97], [372.53, 172.43, 0.96], [468.19, 162.21, 0.94]]
+    assert bodies[0] is not None
+    np.testing.assert_allclose(bodies[0][[0, 15, 16]], stored, atol=6)
     assert find(np.full((360, 640, 3), 90, np.uint8)) is None
 
 

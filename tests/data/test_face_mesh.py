@@ -11,12 +11,15 @@ from PIL import Image
 from data.build import build_sequences
 from data.detectors import face_mesh
 from data.detectors.blaze import Crop, Detection, anchors, merged, nearest, overlap, tiles
+from data.detectors.face_mesh import MESH_FILE
 from data.detectors.landmarks import common_finder, finder_name, finder_note, load_landmark_finder
 from data.detectors.smoothing import filled, smoothed
 from data.kinds.face import read_landmarks
+from data.layout import face_files
 from data.prepare.face import prepare_face
-from data.samples.face import SAMPLES
+from data.samples.face import SAMPLES, write_face_sample
 from data.sources.own_video import own_video
+from data.storage.picture_files import read_picture
 from options.config import DataConfig
 from tests.fetched import fetched_or_skip
 from util.errors import UserError
@@ -101,6 +104,16 @@ def test_the_landmarks_are_those_that_are_shipped(smile: list[np.ndarray]) -> No
     found = smoothed(filled([find(picture) for picture in smile]))
     # the last frames are smoothed with others here; stored in quarters of a pixel
     np.testing.assert_allclose(found[:6], SAMPLES["face"].landmarks()[:6], atol=0.2)
+
+
+def test_carphones_landmarks_lie_on_the_face_that_is_written_with_them(tmp_path: Path) -> None:
+    fetched_or_skip("detectors", MESH_FILE)
+    fetched_or_skip("videos", "carphone_pristine.mp4")
+    write_face_sample(tmp_path, kind="face_carphone", phases=("test",))
+    (files,) = face_files(tmp_path, phase="test", needs_images=True)
+    found, wanted = load_landmark_finder()(read_picture(files.images[0])), read_landmarks(files.leading[0])
+    eyes = slice(36, 48)
+    assert found is not None and np.abs(found[eyes] - wanted[eyes]).max() < 8  # dlib and mesh differ by a few pixels
 
 
 def test_a_face_is_found_wherever_it_is_and_lost_where_there_is_none(smile: list[np.ndarray]) -> None:
