@@ -19,7 +19,7 @@ from benchmarks.metrics.measure import Metric, Rules, Scores
 from benchmarks.metrics.registry import Sources, make_metric
 from benchmarks.metrics.videos import NUM_GIVEN, Video, find_videos, pair_videos
 from benchmarks.rollouts import BackAndForth
-from benchmarks.strips import write_strip
+from benchmarks.strips import write_animation, write_strip
 from data.build import build_sequences
 from data.detectors.landmarks import finder_name, finder_note, load_landmark_finder
 from data.kinds.street import StreetEncoder
@@ -80,6 +80,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--interpolation", default="guided", help="of the pipelines (default: %(default)s)")
     add("--timing_runs", type=int, default=3, metavar="N", help="repetitions behind frames a second, in turn (median; "
         "default: %(default)s)")  # fmt: skip
+    add(
+        "--picture",
+        type=Path,
+        metavar="WEBP",
+        help="write an animation, too: semantics, generated and real, a row a kind",
+    )
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--output", type=Path, default=Path("results/samples"), metavar="DIR", help="where results go (default: "
         "%(default)s)")  # fmt: skip
@@ -93,10 +99,19 @@ def run(arguments: argparse.Namespace) -> None:
     with atomic_directory(arguments.output, marker=JSON) as scratch:
         rows = [row for kind in there for row in measure_kind(kind, arguments, scratch / kind)]
         write_json(scratch / JSON, [asdict(row) for row in rows])
+        if arguments.picture is not None:
+            write_animation(arguments.picture, [shown_videos(scratch / kind) for kind in there])
     for kind in there:
         print(as_table([row for row in rows if row.kind == kind]))
         print()
     print(f"written: {arguments.output}")
+
+
+def shown_videos(folder: Path) -> list[Path]:
+    """Semantics, the fast pipeline's video (the teacher's where there is no student) and the real one."""
+    name = next(iter(folder.glob("real/*.mp4"))).name.replace("_back_and_forth", "")
+    method = "pipeline" if (folder / "pipeline").is_dir() else "teacher"
+    return [folder / one / name for one in ("semantics", method, "real")]
 
 
 def measure_kind(kind: str, arguments: argparse.Namespace, folder: Path) -> list[Row]:

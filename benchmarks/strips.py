@@ -1,14 +1,17 @@
-"""Strips: some frames of several methods under each other, for people to look at."""
+"""Strips and animations of several methods beside each other, for people to look at."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from data.sequences import VideoSequence
 from data.storage.picture_files import read_picture
+from util.files import atomic_write
 from util.media.pictures import write_picture
+from util.media.video import read_video
 
 _TITLE, _MARGIN, _GREY = 20, 4, 255
 MOST_WIDE = 1600
@@ -42,6 +45,46 @@ def write_strip(path: Path, clip: VideoSequence, folders: Sequence[Path]) -> Non
         scale = MOST_WIDE / strip.shape[1]
         strip = cv2.resize(strip, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     write_picture(path, strip)
+
+
+def write_animation(path: Path, rows: Sequence[Sequence[Path]], *, height: int = 128, num_frames: int = 44) -> None:
+    """Write an animated WebP: each row is a kind, its videos side by side, played again from the start where short.
+
+    Args:
+        path: a ``.webp`` file.
+        rows: mp4 files.
+        height: of each row in pixels.
+        num_frames: of the animation.
+    """
+    lines = []
+    for videos in rows:
+        frames = [[_of_height(frame, height) for frame in read_video(video)] for video in videos]
+        lines.append(
+            [
+                np.concatenate([column[number % len(column)] for column in frames], axis=1)
+                for number in range(num_frames)
+            ]
+        )
+    widest = max(line[0].shape[1] for line in lines)
+    pictures = [
+        Image.fromarray(np.concatenate([_padded(line[number], widest) for line in lines]))
+        for number in range(num_frames)
+    ]
+    with atomic_write(path) as scratch:
+        pictures[0].save(
+            scratch, format="webp", save_all=True, append_images=pictures[1:], duration=50, loop=0, quality=70
+        )
+
+
+def _of_height(frame: np.ndarray, height: int) -> np.ndarray:
+    scale = height / frame.shape[0]
+    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def _padded(line: np.ndarray, width: int) -> np.ndarray:
+    left = (width - line.shape[1]) // 2
+    sides = (left, width - line.shape[1] - left)
+    return cv2.copyMakeBorder(line, 0, _MARGIN, *sides, cv2.BORDER_CONSTANT, value=(_GREY,) * 3)
 
 
 def _titled(title: str, picture: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from benchmarks import build_parser
@@ -157,7 +158,10 @@ def test_the_program_measures_what_is_there(
     write_tiny_face(data, phase="test", num_frames=6)
     for model in ("teacher", "student"):
         write_student(tmp_path / f"models/face_sample_{model}", channels=15)
-    run("--checkpoints", tmp_path / "models", "--datasets", tmp_path / "data", "--output", tmp_path / "out")
+    run("--checkpoints", tmp_path / "models", "--datasets", tmp_path / "data", "--output", tmp_path / "out",
+        "--picture", tmp_path / "all.webp")  # fmt: skip
+    with Image.open(tmp_path / "all.webp") as picture:
+        assert picture.size == (3 * 128, 132) and getattr(picture, "n_frames", 1) > 1
     rows = json.loads((tmp_path / "out/samples.json").read_text())
     methods = {row["method"] for row in rows}
     assert methods == {"teacher", "student", "pipeline", "pipeline_fewer", "still_frame"} and len(rows) == 10
