@@ -27,7 +27,7 @@ from util.optional import require
 
 DETECTOR_FILE = "pose_detection.tflite"
 POSE_FILE = "pose_landmark_full.tflite"
-VERSION = 1
+VERSION = 2
 """Of the rules in this file: another one may find other points."""
 
 # the point of BlazePose for each of BODY_25; neck and middle of the hip lie between two, small toes are not known
@@ -45,6 +45,8 @@ _MARGIN = 1.25
 _SMALLEST_FACE = 24
 # landmarks are moved to the weighted middle of the heat around them, in so many cells
 _HEAT_REACH = 3
+# crops are averaged from so many times their side at most; more takes long
+_MOST_TIMES = 4
 
 
 BodyFinder = Callable[[np.ndarray], np.ndarray | None]
@@ -122,7 +124,7 @@ class BlazePose:
         return []
 
     def _people(self, picture: np.ndarray, crop: Crop) -> list[Detection]:
-        numbers, scores = self._detector(crop.cut(picture, _DETECTOR_SIZE) * 2 - 1)
+        numbers, scores = self._detector(crop.cut(picture, _DETECTOR_SIZE, most_times=_MOST_TIMES) * 2 - 1)
         found = decode(
             numbers[0], scores.ravel(), cells=self._cells, crop=crop, size=_DETECTOR_SIZE, min_score=_MIN_SCORE
         )
@@ -130,7 +132,7 @@ class BlazePose:
 
     def _points(self, picture: np.ndarray, crop: Crop) -> np.ndarray | None:
         """Points of a person in a crop, float64 [39, 3]: x, y, how sure; None where it shows nobody."""
-        values, score, _, heat, _ = self._pose(crop.cut(picture, _POSE_SIZE))
+        values, score, _, heat, _ = self._pose(crop.cut(picture, _POSE_SIZE, most_times=_MOST_TIMES))
         if score.item() < _MIN_SCORE:
             return None
         values = values.reshape(-1, 5).astype(np.float64)

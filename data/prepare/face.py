@@ -14,7 +14,7 @@ from data.detectors.landmarks import LandmarkFinder, common_finder, finder_note,
 from data.detectors.smoothing import filled, in_pixels, in_steps, smoothed
 from data.kinds.face import landmarks_as_text
 from data.layout import VIDEO_METADATA
-from data.prepare.folders import new_folders, tell_of_video
+from data.prepare.folders import new_folders
 from data.prepare.many import Task
 from data.transforms import enlarged
 from util.errors import UserError
@@ -64,7 +64,6 @@ def prepare_face(
     """
     common_finder([finder, *noted_finders(out)])
     rate = frames_per_second or probe(video).frames_per_second
-    tell_of_video(video)
     found: list[np.ndarray | None] = []
     with new_face_folders(out, phase=phase, name=name) as (images, keypoints):
         for picture in islice(read_video(video), first_frame, end_frame):

@@ -16,12 +16,9 @@ from pathlib import Path
 import cv2
 
 from data.layout import VIDEO_METADATA
+from data.prepare.folders import tell_of_video
 from data.storage.video_files import VIDEO_SUFFIXES, video_table
 from util.errors import UserError
-from util.media.video import opened_video
-
-# transfer characteristics of HDR, as ITU-T H.273 numbers them
-_HDR = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True)
@@ -132,8 +129,7 @@ def run_tasks(
         UserError: some could not be done; the others are.
     """
     for video in dict.fromkeys(task.video for task in tasks):
-        for remark in remarks(video):
-            print(f"note: {video}: {remark}")
+        tell_of_video(video)
     attempt = partial(_attempt, work=work, out=out, parts=parts)
     if jobs == 1:
         outcomes = [attempt(task) for task in tasks]
@@ -186,17 +182,3 @@ def _noted_source(folder: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return noted
-
-
-def remarks(video: Path) -> list[str]:
-    """What a user should know of a video before it is used: a rate that varies, colours that will look dull."""
-    with opened_video(video) as (_, stream):
-        transfer = _HDR.get(int(stream.codec_context.color_trc or 0))
-    found = []
-    if transfer is not None:
-        found.append(f"it is HDR ({transfer}), its colours will look dull; convert it to SDR first")
-    times = video_table(video).times
-    steps = [after - before for before, after in zip(times, times[1:], strict=False)]
-    if steps and max(steps) > 1.5 * min(steps):
-        found.append("its frame rate varies; frames are taken as they come, at the mean rate")
-    return found

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from data.build import build_sequences
+from data.detectors.blaze import Crop
 from data.detectors.blaze_pose import POSE_FILE, BlazePose, body_25, body_finder_note, refined
 from data.detectors.body_smoothing import steady
 from data.kinds.openpose import FACE, MIDDLE_HIP, NECK
@@ -49,6 +50,13 @@ def test_places_move_to_the_middle_of_clear_heat_only() -> None:
     np.testing.assert_array_equal(refined(places + 1, heat), places + 1)
 
 
+def test_a_crop_of_a_large_picture_has_the_means_of_its_pixels() -> None:
+    board = np.indices((512, 512)).sum(axis=0) % 2 * 255
+    picture = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    found = Crop(np.array((256.0, 256.0)), 512.0, 0.0).cut(picture, 128, most_times=4)
+    np.testing.assert_allclose(found, 0.5, atol=0.01)
+
+
 def test_gaps_are_filled_and_nobody_stays_nobody() -> None:
     person = np.ones((137, 3))
     points = steady([person, None, person, *[None] * 20])
@@ -60,7 +68,7 @@ def test_a_person_with_a_face_is_found_and_lost(smile: Path) -> None:
     find = BlazePose()
     bodies = [find(picture) for picture in islice(read_video(smile), 4)]
     for body in bodies:
-        assert body is not None and (body[[0, 15, 16], 2] > 0.9).all() and (body[FACE, 2] > 0.9).all()
+        assert body is not None and (body[[0, 15, 16], 2] > 0.8).all() and (body[FACE, 2] > 0.8).all()
         assert np.abs(body[FACE][68, :2] - body[15, :2]).max() < 15  # pupils by the mesh, eyes by the body
     # nose and eyes of the first frame; with OpenCV 4.13 the first crop differs, and points by up to 4 pixels
     stored = [[418.48, 200.21, 0.97], [372.53, 172.43, 0.96], [468.19, 162.21, 0.94]]
