@@ -77,6 +77,16 @@ def test_a_person_with_a_face_is_found_and_lost(smile: Path) -> None:
     assert find(np.full((360, 640, 3), 90, np.uint8)) is None
 
 
+def test_the_first_body_is_where_it_was_when_this_was_written(smile: Path) -> None:
+    body = BlazePose()(next(iter(read_video(smile))))
+    assert body is not None and np.flatnonzero(body[:25, 2]).tolist() == [0, 15, 16, 17, 18]
+    head = [(421.5, 199.2), (371.9, 173.6), (468.2, 162.6), (340.8, 202.9), (523.2, 186.7)]
+    face = [(433.3, 343.9), (409.0, 223.6), (350.0, 179.2), (493.0, 169.3), (472.8, 273.3), (369.0, 178.5)]
+    # OpenCV 4.13 and 5.0 differ by 0.7 pixels
+    np.testing.assert_allclose(body[[0, 15, 16, 17, 18], :2], head, atol=1.5)
+    np.testing.assert_allclose(body[FACE][[8, 30, 36, 45, 54, 68], :2], face, atol=1.5)
+
+
 def test_a_video_becomes_a_pose_dataset(smile: Path, tmp_path: Path) -> None:
     main(build_parser().parse_args(["pose", str(smile), "--out", str(tmp_path), "--frames", "0:10", "--format", "jpg"]))
     config = DataConfig(dataset_mode="pose", loadSize=128, no_center_crop=True, openpose_only=True)
