@@ -5,7 +5,7 @@ Each subcommand lies in ``benchmarks/<name>.py``; ``python benchmark.py <name> -
 
 import sys
 
-from benchmarks import build_parser
+from benchmarks.command_line import build_parser
 from util.errors import run_program
 
 

@@ -5,14 +5,13 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
+from benchmarks.command_line import VARIANTS
 from benchmarks.comparison_page import JSON, write_report
 from benchmarks.method_table import ORIGINAL, baseline_entries
-from benchmarks.methods import Comparison, Entry, add_common_flags, check_common_flags, compare
+from benchmarks.methods import Comparison, Entry, check_common_flags, compare
 from benchmarks.metrics.bootstrap import bootstrap_interval
 from benchmarks.metrics.manifest import Result
 from options.config import Interpolation
@@ -21,30 +20,6 @@ from util.files import atomic_directory
 from util.report.page_data import Estimate, Part
 
 # flag -> what was trained; each has all that the one before has, and one thing more
-VARIANTS = {
-    "no_kd": "no KD",
-    "skd": "SKD",
-    "keyframes": "SKD, then key-frames without TKD",
-    "tkd": "SKD + TKD",
-}
-SHARES = (0.2, 0.3, 0.5, 1.0)
-INTERPOLATIONS: tuple[Interpolation, ...] = ("dis", "blocks", "minterpolate", "blend")
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's flags."""
-    parser.add_argument("--teacher", required=True, metavar="FOLDER", help="the original generator")
-    for flag, name in VARIANTS.items():
-        parser.add_argument(f"--{flag}", metavar="FOLDER", help=f"student: {name}")
-    parser.add_argument("--baseline", action="append", default=[], metavar="FOLDER", help="a narrower generator; may "
-                        "be given several times")  # fmt: skip
-    parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES), metavar="X",
-                        help="key-frame shares of every student")  # fmt: skip
-    parser.add_argument("--interpolations", nargs="+", choices=get_args(Interpolation), default=list(INTERPOLATIONS),
-                        help="of the last student, at --keyframe_share; the first one serves all else")  # fmt: skip
-    parser.add_argument("--output", type=Path, default=Path("results/ablation"), metavar="DIR",
-                        help="where results go (default: %(default)s)")  # fmt: skip
-    add_common_flags(parser, timing_runs=1)
 
 
 def run(arguments: argparse.Namespace) -> None:

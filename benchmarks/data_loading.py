@@ -84,19 +84,6 @@ class Start:
     core_seconds: float
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of this subcommand."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--files", type=int, default=50_000, metavar="N",
-                        help="of the dataset whose start is timed (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--clip_frames", type=int, default=12, metavar="N", help="of a clip (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="X",
-                        help="how long each rate is measured (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--folder", type=Path, metavar="DIR",
-                        help="where datasets are made for a while (default: the system's folder for such)")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a second each, 2000 files: to see whether it works")
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Make the datasets, time them, print the tables, write the JSON."""
     seconds, num_files = (1.0, 2000) if arguments.quick else (arguments.seconds, arguments.files)

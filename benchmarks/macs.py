@@ -6,8 +6,7 @@ Networks are traced on the ``meta`` device: no memory, no weights, no data.
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 
@@ -18,7 +17,7 @@ from models import checkpoint as checkpoints
 from models.build import blank_inputs, build_generator
 from models.interpolation.choose import resolve_interpolation
 from options.cli import PRESETS, parse
-from options.config import Interpolation, TestConfig, TrainConfig
+from options.config import TrainConfig
 from options.network_config import GeneratorConfig
 from util.count_macs import MacCount, count_macs, count_parameters
 from util.errors import UserError
@@ -78,17 +77,6 @@ class Row:
     params_m: float
     keyframe_share: float
     published_gmacs: float | None
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of this subcommand."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
-    parser.add_argument("--checkpoint", action="append", default=[], metavar="FOLDER", help="count this model too; "
-                        "may be given several times")  # fmt: skip
-    parser.add_argument("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X",
-                        help="of our own students (default: %(default)s, test.py's)")  # fmt: skip
-    parser.add_argument("--interpolation", choices=get_args(Interpolation), default="dis",
-                        help="motion compensation whose operations are estimated (default: %(default)s)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,31 +1,16 @@
 """Table of our models on the same clips, beside the paper's table."""
 
 import argparse
-from pathlib import Path
 
 from benchmarks.comparison_page import JSON, write_report
 from benchmarks.merge import merge
-from benchmarks.methods import Entry, add_common_flags, check_common_flags, compare
+from benchmarks.methods import Entry, check_common_flags, compare
 from models import checkpoint as checkpoints
 from util.errors import UserError
 from util.files import atomic_directory
 
 ORIGINAL = "original generator, every frame"
 STUDENT = "low-demand student, every frame"
-TIMING_RUNS = 3
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's flags."""
-    parser.add_argument("--checkpoints", nargs="+", metavar="FOLDER", help="the original generator, the low-demand "
-                        "student, and, where it is another one, the part-time student")  # fmt: skip
-    parser.add_argument("--baseline", action="append", default=[], metavar="FOLDER", help="a further generator, run "
-                        "at every frame, such as a narrower one; may be given several times")  # fmt: skip
-    parser.add_argument("--merge", nargs="+", type=Path, metavar="FILE", help="in place of all else: bring the "
-                        "table.json of several seeds together")  # fmt: skip
-    parser.add_argument("--output", type=Path, default=Path("results/table"), metavar="DIR",
-                        help="where results go (default: %(default)s)")  # fmt: skip
-    add_common_flags(parser, timing_runs=TIMING_RUNS)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -15,8 +15,8 @@ from benchmarks.evaluation import SequenceResult, evaluate, summarise, write_ref
 from benchmarks.exact_motion import write_exact_flows
 from benchmarks.metrics.manifest import Result
 from benchmarks.metrics.measure import FrechetMetric, Metric, Rules
-from benchmarks.metrics.registry import METRICS, Sources, add_weight_flags, make_metric
-from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, find_videos, pair_videos
+from benchmarks.metrics.registry import METRICS, Sources, make_metric
+from benchmarks.metrics.videos import Pair, find_videos, pair_videos
 from benchmarks.protocol import Protocol, counted, cut_clips, make_protocol, read_protocol
 from data.sequences import VideoSequence
 from models.inference.first_frames import FirstFrames
@@ -111,31 +111,6 @@ class Comparison:
     def results(self) -> dict[str, Sequence[Result]]:
         """Figures by method."""
         return {one.entry.label: one.results for one in self.method_results}
-
-
-def add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> None:
-    """The flags that say on what and how methods are evaluated."""
-    add = parser.add_argument
-    add("--dataroot", metavar="DIR", help="folder of the dataset")
-    add("--phase", default="test", help="its part (default: %(default)s)")
-    add("--protocol", type=Path, metavar="FILE", help="evaluate the clips that this file names (default: cut anew and "
-        "written to protocol.json of the output)")  # fmt: skip
-    add("--clip_length", type=int, default=CLIP_LENGTH, metavar="N", help="frames of a clip, given ones included "
-        "(default: %(default)s, the paper's)")  # fmt: skip
-    add("--num_given", type=int, default=NUM_GIVEN, metavar="N", help="real frames at the start of each clip "
-        "(default: %(default)s, the paper's)")  # fmt: skip
-    add("--max_clips", type=int, default=0, metavar="N", help="only the first N clips (default: 0, all)")
-    add("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X", help="key-frames per output "
-        "frame of ours (default: %(default)s)")  # fmt: skip
-    add("--metrics", metavar="A,B,…", help=f"of {', '.join(METRICS)} (default: those that the task has)")
-    add("--timing_runs", type=int, default=timing_runs, metavar="N", help="repetitions behind frames a second, in turn "
-        "(median; default: %(default)s)")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    add_weight_flags(parser)
-    add("--poses", type=Path, metavar="DIR", help="OpenPose files found in frames/ of an earlier run: "
-        "DIR/METHOD/CLIP")  # fmt: skip
-    add("--driven_poses", type=Path, metavar="DIR", help="those found in its frames/real: DIR/CLIP")
 
 
 def check_common_flags(arguments: argparse.Namespace) -> None:

@@ -10,13 +10,12 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import cv2
 import torch
 from torch import Tensor
 
-from benchmarks.footage import MOST_WINDOWS, SAMPLES, WINDOW, Footage, all_footage, as_tensor
+from benchmarks.footage import MOST_WINDOWS, WINDOW, Footage, all_footage, as_tensor
 from benchmarks.generated_motion import GeneratedRow, compare_generated, generated_text
 from benchmarks.keyframe_choice import NUM_GIVEN, ChoiceRow, choice_text, compare_choices
 from benchmarks.metrics.flow_error import end_point_error
@@ -33,7 +32,6 @@ from util.report.tables import text_table
 
 DEFAULT_METHODS = tuple(name for name in METHODS if name != "minterpolate")
 QUICK_METHODS = (STREAMED, "blend", "dis-fast", "dis", "dis-medium")
-GAPS = ("2", "3", "4", "6", "irregular")
 
 
 @dataclass
@@ -64,25 +62,6 @@ class Tally:
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
     ms: list[float] = field(default_factory=list)
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of this subcommand."""
-    add = parser.add_argument
-    add("--videos", nargs="+", type=Path, metavar="FILE", help="other videos than those of python -m data.fetch videos")
-    for kind in SAMPLES:
-        text = f"a {kind} dataset, as python -m data.samples {kind} writes it: its semantic frames guide the motion"
-        add(f"--{kind}", type=Path, metavar="DIR", help=text + "; exact motion is compared with where there is any")
-    add("--phase", default="test", help="its part (default: %(default)s)")
-    add("--checkpoints", nargs="+", default=[], metavar="FOLDER",
-        help="students, whose generated frames of the datasets are measured too")  # fmt: skip
-    add("--gaps", nargs="+", default=list(GAPS), metavar="N",
-        help=f"distances of key-frames, or irregular (default: {' '.join(GAPS)})")  # fmt: skip
-    add("--methods", "--contestants", dest="methods", nargs="+", choices=METHODS, metavar="NAME", default=None,
-        help=f"of {', '.join(METHODS)} (default: all but minterpolate)")  # fmt: skip
-    add("--samples_only", action="store_true", help="leave out the fetched videos")
-    add("--quick", action="store_true", help="one window a video, gap 3, five methods")
-    add("--json", type=Path, metavar="FILE", help="write the rows there too")
 
 
 def run(arguments: argparse.Namespace) -> None:

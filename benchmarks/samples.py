@@ -32,7 +32,6 @@ from util.errors import UserError
 from util.files import atomic_directory, write_json
 from util.report.tables import text_table
 
-KINDS = ("face", "street", "pose")
 JSON = "samples.json"
 STILL = "still_frame"
 PIPELINES = {"pipeline": ("dp", 0.25), "pipeline_fewer": ("dp", 0.15)}
@@ -63,32 +62,6 @@ class Row:
     method: str
     fps: float | None
     figures: dict[str, Figure]
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's flags."""
-    add = parser.add_argument
-    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which models (default: all that are there)")
-    add("--checkpoints", type=Path, default=Path("checkpoints"), metavar="DIR", help="where KIND_sample_teacher and "
-        "KIND_sample_student are (default: %(default)s)")  # fmt: skip
-    add("--datasets", type=Path, default=Path("datasets"), metavar="DIR", help="where KIND_sample is (default: "
-        "%(default)s)")  # fmt: skip
-    add("--rollout", type=int, default=300, metavar="N", help="frames of the long rollout, which plays the held-out "
-        "video forwards and backwards (default: %(default)s)")  # fmt: skip
-    add("--max_frames", type=int, default=0, metavar="N", help="only the first N held-out frames (default: 0, all)")
-    add("--runtime", default="folded", help="of the student (default: %(default)s)")
-    add("--interpolation", default="guided", help="of the pipelines (default: %(default)s)")
-    add("--timing_runs", type=int, default=3, metavar="N", help="repetitions behind frames a second, in turn (median; "
-        "default: %(default)s)")  # fmt: skip
-    add(
-        "--picture",
-        type=Path,
-        metavar="WEBP",
-        help="write an animation, too: semantics, generated and real, a row a kind",
-    )
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    add("--output", type=Path, default=Path("results/samples"), metavar="DIR", help="where results go (default: "
-        "%(default)s)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:

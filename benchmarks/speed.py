@@ -40,22 +40,6 @@ WEIGHT_MB = 4 / 2**20  # of a parameter in fp32
 _PACKAGES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of this subcommand."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--setting", choices=("street", "face", "all"), default="all", help="what to generate")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each method (default: 5)")
-    parser.add_argument("--runtimes", nargs="+", choices=("folded", "compile", "openvino", "onnx"), metavar="NAME",
-                        help="of our methods; default: those that are installed, without compile")  # fmt: skip
-    parser.add_argument("--fewer_share", type=float, nargs="+", default=[0.2, 0.15], metavar="X", help="key-"
-                        "frame shares of ours with fewer key-frames than published (default: 0.2 0.15)")  # fmt: skip
-    parser.add_argument("--interpolation", default="dis", metavar="NAME", help="of our methods with the published "
-                        "share of key-frames (default: dis)")  # fmt: skip
-    parser.add_argument("--fewer_interpolation", default="guided", metavar="NAME",
-                        help="of those with fewer (default: guided)")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="tiny networks: try the program, not the machine")
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print the tables, write the JSON."""
     if arguments.rounds < 1 or not all(0 < share <= 1 for share in arguments.fewer_share):

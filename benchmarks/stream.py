@@ -34,7 +34,6 @@ except ImportError:  # Windows has none, and the other subcommands need none
     resource = None  # type: ignore[assignment]
 
 FRAMES_PER_SECOND = 25
-HOUR = 3600 * FRAMES_PER_SECOND
 SIDE = 32
 LOOP = 500  # frames of the semantic video, over and over
 SHARE, LOOKAHEAD = 0.3, 6
@@ -42,13 +41,6 @@ SHARE, LOOKAHEAD = 0.3, 6
 MOST_BEYOND_SHARE, MOST_GROWTH_MB = 3, 50.0
 # memory is settled after so many frames, and looked at again after each further thousand
 SETTLED, STEP = 2000, 1000
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's flags."""
-    parser.add_argument("--frames", type=int, default=HOUR, metavar="N",
-                        help="length; default: %(default)s, an hour at 25 frames per second")  # fmt: skip
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from benchmarks.command_line import STAGES
 from data.clips import Clip
 from models.losses.adversarial import DiscriminatorOutput, add_discriminator_terms, add_generator_terms
 from models.losses.perceptual import FrameFeatures
@@ -40,7 +41,6 @@ from util.files import write_json
 from util.report.tables import text_table
 from util.report.training_log import TrainingLog
 
-STAGES = ("teacher", "skd", "tkd")
 # sums in another order; the published order of computations gives the same numbers otherwise
 TOLERANCE = 1e-3
 GB = 1e9
@@ -312,14 +312,6 @@ def stage_flags(stage: str, *, runs: Path) -> list[str]:
     flags += ["--netG", "sr_mobile_composite", "--low_demand", "--begin_as_copy", "false"]
     flags += ["--teacher", str(runs / "teacher")]
     return flags if stage == "skd" else [*flags, "--init", str(runs / "skd")]
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's flags."""
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="which to time")
-    parser.add_argument("--steps", type=int, default=5, help="timed steps of each variant (median)")
-    parser.add_argument("--json", metavar="FILE", help="write what was measured")
-    parser.add_argument("train_flags", nargs="*", metavar="-- FLAGS", help="flags of train.py, after --: the size")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,16 +7,8 @@ from dataclasses import replace
 
 from benchmarks.macs import config_row
 from models import checkpoint as checkpoints
-from options.config import TestConfig, TrainConfig
+from options.config import TrainConfig
 from util.errors import UserError
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's flags."""
-    parser.add_argument("--checkpoint", required=True, metavar="FOLDER", help="the generator that is made narrower")
-    parser.add_argument("--target", required=True, metavar="FOLDER", help="the student whose cost is the goal")
-    parser.add_argument("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X",
-                        help="of the student; 1: it generates every frame (default: %(default)s)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,8 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import train
 from models import checkpoint as checkpoints
+from models.training import loop as train
 from options.cli import parse
 from options.config import TrainConfig
 from tests.double_training import compute_in_double

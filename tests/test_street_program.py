@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import test as program
-import train
+from benchmarks import testing as program
 from data.storage.picture_files import read_picture
 from models import checkpoint as checkpoints
+from models.training import loop as train
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_street import TINY, write_tiny_paired, write_tiny_street

@@ -10,9 +10,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-import test as program
-import train
+from benchmarks import testing as program
 from data.storage.picture_files import read_picture
+from models.training import loop as train
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_face import STUDENT, TINY, write_tiny_face

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import models.inference.live
-import test as program
+from benchmarks import testing as program
 from data.build import build_sequences
 from data.sources.camera import CameraCounts, Captured, LiveFrame, camera_frames
 from data.sources.own_video import own_video

@@ -5,50 +5,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.command_line import RESULT_FILE
 from benchmarks.metrics.manifest import Result, table_warnings
 from benchmarks.metrics.measure import Metric, Rules
-from benchmarks.metrics.registry import METRICS, Sources, add_weight_flags, make_metric
+from benchmarks.metrics.registry import METRICS, Sources, make_metric
 from benchmarks.metrics.results_file import as_text, read_results, write_results
-from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, Pair, Video, find_videos, pair_videos
+from benchmarks.metrics.videos import NUM_GIVEN, Pair, Video, find_videos, pair_videos
 from data.build import build_sequences
 from models import checkpoint as checkpoints
 from util.device import choose_device
 from util.errors import UserError
 
-DEFAULT_METRICS = "psnr,ssim,frechet_lite0,warping_error,flicker"
 # folders of results that are no methods
 REFERENCES = ("real", "semantics")
-RESULT_FILE = "quality.json"
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The subcommand's flags."""
-    add = parser.add_argument
-    add("results", nargs="?", type=Path, metavar="RESULTS_DIR", help="what test.py wrote: a folder a method")
-    add("--fake", type=Path, action="append", default=[], metavar="DIR", help="generated frames, a folder of pictures "
-        "a sequence; may be given several times, once a method")  # fmt: skip
-    add("--real", type=Path, metavar="DIR", help="real frames of the same names, cut and scaled alike")
-    add("--checkpoint", metavar="FOLDER", help="in place of --real: read the real frames from the dataset as this "
-        "model sees them")  # fmt: skip
-    add("--dataroot", metavar="DIR", help="the dataset for --checkpoint (default: that of RESULTS_DIR)")
-    add("--phase", default="test", help="its part (default: %(default)s)")
-    add("--start_frame", type=int, default=0, metavar="N", help="test.py's --start_frame (default: 0)")
-    add("--max_frames", type=int, default=0, metavar="N", help="test.py's --max_frames (default: 0, all)")
-    add("--metrics", default=DEFAULT_METRICS, metavar="A,B,…", help=f"of {', '.join(METRICS)} (default: %(default)s)")
-    add("--num_given", type=int, metavar="N", help="first frames of a sequence that are not evaluated (default: what "
-        f"RESULTS_DIR says, else {NUM_GIVEN})")  # fmt: skip
-    add("--clip_length", type=int, default=CLIP_LENGTH, metavar="N", help="frames of a clip: the unit of the "
-        "bootstrap, and what fvd looks at (default: %(default)s)")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    add_weight_flags(parser)
-    add("--landmarks", type=Path, metavar="DIR", help="landmarks that drove the video, in pixels of its frames")
-    add("--poses", type=Path, metavar="DIR", help="OpenPose files of the generated frames")
-    add("--driven_poses", type=Path, metavar="DIR", help="OpenPose files that drove the video")
-    add("--flows", type=Path, metavar="DIR", help="exact flows, .flo or .npy")
-    add("--beside", type=Path, action="append", default=[], metavar="FILE", help="results of an earlier run, for the "
-        "same table; may be given several times")  # fmt: skip
-    add("--json", type=Path, metavar="FILE", help=f"where results go (default: {RESULT_FILE} in RESULTS_DIR or --fake)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,5 @@
 """Metrics by name: the only place where names and paths of weights meet."""
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,12 @@ from benchmarks.metrics.fid import make_fid, make_frechet_lite0
 from benchmarks.metrics.flow_error import make_end_point_error
 from benchmarks.metrics.fvd import make_fvd
 from benchmarks.metrics.landmark_error import make_landmark_error
-from benchmarks.metrics.lpips import BACKBONES, make_lpips
+from benchmarks.metrics.lpips import make_lpips
 from benchmarks.metrics.measure import MeanOverFrames, Metric, over_frames
 from benchmarks.metrics.pose_error import make_body_error, make_keypoint_error, make_pose_drawing_error
 from benchmarks.metrics.warping_error import make_flicker, make_warping_error
 from data.detectors.blaze_pose import BlazePose, body_finder_note
-from data.detectors.landmarks import DEFAULT_FINDER, FINDERS, finder_note, load_landmark_finder
+from data.detectors.landmarks import DEFAULT_FINDER, finder_note, load_landmark_finder
 from models.flow.estimators import make_flow
 from util.errors import UserError
 from util.image_quality import psnr, ssim
@@ -45,18 +44,6 @@ class Sources:
     poses: Path | None = None
     driven_poses: Path | None = None
     flows: Path | None = None
-
-
-def add_weight_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that say where the weights of metrics are; their names are those of ``Sources``."""
-    add = parser.add_argument
-    add("--inception_weights", metavar="FILE", help="FID's Inception (default: torch's cache)")
-    add("--i3d_weights", metavar="FILE", help="I3D's rgb_imagenet.pt")
-    add("--lpips_net", choices=tuple(BACKBONES), default="alex", help="backbone of lpips (default: %(default)s)")
-    add("--lpips_backbone", metavar="FILE", help="its weights (default: torch's cache)")
-    add("--lpips_linear", metavar="FILE", help="the weights of its channels (default: those of the package lpips)")
-    add("--finder", choices=tuple(FINDERS), default=DEFAULT_FINDER, help="of landmarks in frames: the one that the "
-        "dataset was made with (default: %(default)s)")  # fmt: skip
 
 
 def _lpips(sources: Sources, device: torch.device) -> Metric:

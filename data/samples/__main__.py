@@ -4,14 +4,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from data.samples.face import PHASES, write_face_sample
-from data.samples.pose import POSE_SPLIT, write_pose_sample
-from data.samples.street import STREET_SPLIT, write_street_sample
 from util.errors import OneLineParser, run_program
+
+PHASES = ("train", "test")
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write one sample."""
+    # here, since --help needs none of it
+    from data.samples.face import write_face_sample
+    from data.samples.pose import write_pose_sample
+    from data.samples.street import write_street_sample
+
     if arguments.kind == "street":
         write_street_sample(
             arguments.out, seed=arguments.seed, phases=tuple(arguments.phase), num_train=arguments.streets
@@ -63,8 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
     street.add_argument(
         "--phase",
         nargs="+",
-        choices=tuple(STREET_SPLIT),
-        default=tuple(STREET_SPLIT),
+        choices=PHASES,
+        default=PHASES,
         help="which parts to write (default: all)",
     )
     street.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -87,8 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
     pose.add_argument(
         "--phase",
         nargs="+",
-        choices=tuple(POSE_SPLIT),
-        default=tuple(POSE_SPLIT),
+        choices=PHASES,
+        default=PHASES,
         help="which parts to write (default: all)",
     )
     pose.add_argument("--debug", action="store_true", help="show the traceback of an error")

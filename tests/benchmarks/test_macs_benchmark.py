@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import build_parser
+from benchmarks.command_line import build_parser
 from benchmarks.macs import PART_TIME, TEACHER, measure
 from benchmarks.macs import STUDENT as ONE_FRAME
 from benchmarks.motion_macs import motion_macs

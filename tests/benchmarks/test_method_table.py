@@ -10,13 +10,14 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-import train
-from benchmarks import ablation, build_parser
+from benchmarks import ablation
+from benchmarks.command_line import build_parser
 from benchmarks.exact_motion import placed_flow
 from benchmarks.metrics.results_file import read_results
 from benchmarks.protocol import make_protocol, read_protocol, write_protocol
 from benchmarks.width import gmacs, nearest_width, with_width
 from data.transforms import Box, Geometry
+from models.training import loop as train
 from options.cli import parse
 from options.config import TrainConfig
 from options.data_config import DataConfig

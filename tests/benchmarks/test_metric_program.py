@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import build_parser
+from benchmarks.command_line import build_parser
 from benchmarks.metrics.results_file import read_results
 from benchmarks.metrics.videos import CLIP_LENGTH, clip_ranges, find_videos, pair_videos
 from tests.benchmarks.metric_videos import blurred, moving_scene, noisy, write_frames

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-import train
-from benchmarks import build_parser
+from benchmarks.command_line import build_parser
 from benchmarks.footage import WINDOW, derived_semantics
 from benchmarks.keyframe_choice import PIPELINES, choose
 from benchmarks.lossy_pipeline import published_pipeline
+from models.training import loop as train
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import TINY, write_tiny_face

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import build_parser
+from benchmarks.command_line import build_parser
 from benchmarks.metrics.results_file import read_results
 
 BEFORE = Path(__file__).parent.parent / "before"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import build_parser
+from benchmarks.command_line import build_parser
 from benchmarks.metrics.identity import known_faces, make_identity
 from benchmarks.metrics.label_agreement import make_label_agreement, mean_iou, train_segmenter
 from benchmarks.metrics.landmark_error import make_landmark_error

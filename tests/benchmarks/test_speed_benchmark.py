@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import build_parser
+from benchmarks.command_line import build_parser
 from benchmarks.speed_methods import PUBLISHED_SHARE
 from util.errors import UserError
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.build import build_clips, build_sequences
+from data.checking import validate
 from data.clips import ClipRequest
 from data.prepare.pack_shards import prepare_shards
-from data.validate import validate
 from options.data_config import DataConfig
 from options.training_config import ScheduleConfig
 from tests.data.synthetic_face import write_face_dataset

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from data.build import build_clips, build_sequences
+from data.checking import validate
 from data.clips import ClipRequest, PackedClip, RequestSampler, collate_clips
 from data.prepare.pack_shards import prepare_shards
 from data.storage.picture_files import picture_size, read_picture
 from data.storage.shards import listing, open_file, stamp
 from data.storage.size_index import kept
 from data.storage.video_files import VideoReader, frames_of, read_video_frame, video_table
-from data.validate import validate
 from options.data_config import DataConfig
 from options.training_config import ScheduleConfig
 from tests.data.synthetic_face import write_face_dataset

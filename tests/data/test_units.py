@@ -7,12 +7,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from data.build import build_sequences
+from data.checking import validate
 from data.kinds.label_sets import CITYSCAPES_35
 from data.kinds.openpose import people_as_json, read_people
 from data.prepare.pose import prepare_pose
 from data.prepare.street import folder_drives, write_drives
 from data.storage.picture_files import picture_size, profile_note, read_ids, read_picture
-from data.validate import validate
 from options.config import DataConfig
 from tests.data.test_prepare_pose import walk
 from util.errors import UserError

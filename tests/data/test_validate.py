@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from data.build import build_clips
+from data.checking import Report, validate
 from data.prepare.paired import prepare_paired
 from data.samples.face import SAMPLES, write_face_sample
 from data.samples.pose import POSE_SPLIT, write_pose_sample
 from data.samples.street import STREET_SPLIT, write_street_sample
 from data.storage.picture_files import read_picture
-from data.validate import Report, ValidateConfig, main, validate
+from data.validate import ValidateConfig, main
 from options.cli import parse
 from options.data_config import DataConfig
 from options.training_config import ScheduleConfig

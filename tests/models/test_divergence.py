@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import train
 from models import checkpoint as checkpoints
+from models.training import loop as train
 from models.training.chunks import Chunk
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
 from models.training.rollout import Rollout

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-import train
 from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.inference.pipeline import make_methods
+from models.training import loop as train
 from models.training.ema import GeneratorAverage
 from options.cli import parse
 from options.config import TestConfig, TrainConfig

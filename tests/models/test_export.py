@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import test as program
+from benchmarks import testing as program
 from models import checkpoint as checkpoints
 from models.build import build_generator
-from models.inference.export import TOLERANCE, export_checkpoint
+from models.inference.exported import TOLERANCE, export_checkpoint
 from options.cli import parse
 from options.config import TestConfig, TrainConfig
 from tests.tiny_face import STUDENT, TINY, write_tiny_face

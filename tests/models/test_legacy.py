@@ -11,8 +11,8 @@ from torch import nn
 
 from models import checkpoint as checkpoints
 from models.build import build_generator, load_generator
-from models.legacy.export_checkpoint import export_generator
-from models.legacy.import_checkpoint import import_generator, recover
+from models.legacy.exporting import export_generator
+from models.legacy.importing import import_generator, recover
 from models.legacy.old_file import read_old_file
 from models.networks.generator import CompositeGenerator
 from options.network_config import GeneratorConfig

@@ -14,7 +14,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.legacy.import_checkpoint import import_generator
+from models.legacy.importing import import_generator
 from models.legacy.old_file import read_old_file
 from tests.published_files import Networks, small, write
 from util.errors import UserError

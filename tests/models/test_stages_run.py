@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import train
+from models.training import loop as train
 from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import TINY, write_tiny_face
