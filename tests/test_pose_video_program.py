@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import test as program
+from benchmarks import testing as program
 from data.build import build_sequences
 from data.prepare.__main__ import build_parser, main
 from data.sources.own_video import own_video
