@@ -23,6 +23,7 @@ class ValidateRun:
     phase: str = option("train", "parts of the dataset to look at, such as train,test; train must be fit to train on")
     quick: bool = option(False, "pairing, counts and header sizes alone, as a training does before it starts")
     json: str | None = option(None, "write the findings to this file too")
+    page: str | None = option(None, "write an HTML page that shows the first frame of each sequence and its semantics")
     debug: bool = option(False, "show the traceback of an error")
 
 
@@ -52,12 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root = Path(config.run.dataroot)
     if not config.run.dataroot or not root.is_dir():
         raise UserError(f"--dataroot {config.run.dataroot}: expected the folder of a dataset, found none")
-    from data.checking import validate  # here, since --help needs none of it
+    # here, since --help needs none of it
+    from data.checking import validate
+    from data.contact_sheet import write_contact_sheet
 
-    report = validate(config.data, root=root, phases=_phases(config.run.phase), is_quick=config.run.quick)
+    phases = _phases(config.run.phase)
+    report = validate(config.data, root=root, phases=phases, is_quick=config.run.quick)
     print(report.text)
     if config.run.json is not None:
         write_json(Path(config.run.json), asdict(report))
+    if config.run.page is not None:
+        write_contact_sheet(Path(config.run.page), config.data, root=root, phases=phases, outcome=report.text)
+        print(f"page: {config.run.page}")
     if report.num_errors:
         raise SystemExit(1)
 

@@ -1,6 +1,9 @@
 """Each planted fault of a dataset is found, and its file named."""
 
+import base64
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.build import build_clips
 from data.checking import Report, validate
@@ -240,3 +244,22 @@ def test_a_mistake_in_the_command_is_one_line_and_exit_code_2(tmp_path: Path) ->
             [sys.executable, "-m", "data.validate", *flags], capture_output=True, text=True, check=False
         )
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+def test_the_page_shows_the_first_frame_of_each_sequence(tmp_path: Path) -> None:
+    for side, value in (("A", 40), ("B", 200)):
+        for name in ("one", "two <b>"):
+            for number in range(3):
+                picture = np.full((32, 64, 3), value + number, np.uint8)
+                write_picture(tmp_path / f"set/{side}/train/{name}/{number}.png", picture)
+    (tmp_path / "set/A/train/one/0.png").write_bytes(b"no picture")
+    page = tmp_path / "look.html"
+    with pytest.raises(SystemExit):
+        main(["--dataroot", str(tmp_path / "set"), "--dataset_mode", "paired", "--loadSize", "64", "--page", str(page)])
+    text = page.read_text(encoding="utf-8")
+    (content,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+    assert shown.shape == (32, 192, 3)
+    assert [round(float(shown[:, start : start + 64].mean())) for start in (0, 64, 128)] == [200, 40, 120]
+    assert "one/0.png: expected a picture" in text and "two &lt;b&gt;, 3 frames of 64 x 32" in text
+    assert "http" not in text
