@@ -25,7 +25,7 @@ LARGEST_SIDE = 320
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222; background: #fff }
 figure { display: inline-block; margin: 0 1.5rem 1.5rem 0; vertical-align: top }
-img { display: block } figcaption { max-width: 60rem } .error { color: #b00020 }
+img { display: block } pre { white-space: pre-wrap } figcaption { max-width: 60rem } .error { color: #b00020 }
 """
 
 
