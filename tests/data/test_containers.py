@@ -164,7 +164,7 @@ def test_uneven_times_are_told_and_make_a_mean_rate(tmp_path: Path, capsys: pyte
     assert video_notes(tmp_path / "even.mp4") == []
 
 
-@pytest.mark.parametrize("name", ["12:30.mp4", "talk #1 100%.mp4", "-a.mp4", "é ü.mp4", "in: x.mp4", "concat:a|b.mp4"])
+@pytest.mark.parametrize("name", ["12:30.mp4", "%03d.mp4", "-a.mp4", "é #1 100%.mp4", "in: x.mp4", "concat:a|b.mp4"])
 def test_any_file_name_works(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_video(Path(name), shades(3), frames_per_second=25)
