@@ -1,5 +1,6 @@
 """Identity: whether a generated face is still that person's, by perceptual features beside training frames."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -55,6 +56,10 @@ def make_identity(known: list[KnownFace], find: LandmarkFinder, *, finder: str) 
     network = EfficientNetLite0(path)
     shapes = np.stack([one.landmarks for one in known])
 
+    @functools.cache
+    def features_of_known(number: int) -> list[Tensor]:
+        return network(known[number].face[None])
+
     @torch.inference_mode()
     def score(pair: Pair, number: int) -> float | None:
         fake, real = pair.frames(number)
@@ -64,7 +69,7 @@ def make_identity(known: list[KnownFace], find: LandmarkFinder, *, finder: str) 
         face, shape = _cut(fake, landmarks)
         like = np.argsort(np.linalg.norm(shapes - shape, axis=2).mean(axis=1))[:_NUM_LIKE]
         features = network(face[None])
-        others = (network(known[int(one)].face[None]) for one in like)
+        others = (features_of_known(int(one)) for one in like)
         equal = [1 / len(features)] * len(features)
         return min(float(weighted_feature_l1(features, other, equal, relative=True)) for other in others)
 
