@@ -7,6 +7,7 @@ install requirements.txt tests/requirements.txt
 "$PYTHON" -m pytest "$@"
 # The finders' networks come last, a process a file: after their runtimes are loaded, a subprocess of a long test run
 # was seen to end in a segmentation fault of the parent.
+"$PYTHON" -m pip install --quiet --disable-pip-version-check -r data/prepare/requirements.txt
 for files in detectors face_sample videos; do "$PYTHON" -m data.fetch "$files"; done
 for file in data/test_face_mesh data/test_blaze_pose data/test_prepare_many models/test_interpolation; do
     "$PYTHON" -m pytest "tests/$file.py" "$@"

@@ -116,6 +116,18 @@ def test_carphones_landmarks_lie_on_the_face_that_is_written_with_them(tmp_path:
     assert found is not None and np.abs(found[eyes] - wanted[eyes]).max() < 8  # dlib and mesh differ by a few pixels
 
 
+def test_dlib_finds_the_stored_landmarks_of_carphone(tmp_path: Path) -> None:
+    pytest.importorskip("dlib", reason="scripts/run_tests.sh installs it for its last part")
+    fetched_or_skip("videos", "carphone_pristine.mp4")
+    write_face_sample(tmp_path, kind="face_carphone", phases=("test",))
+    (files,) = face_files(tmp_path, phase="test", needs_images=True)
+    find = load_landmark_finder("dlib")
+    for image, stored in zip(files.images[:3], files.leading, strict=False):
+        found = find(read_picture(image))
+        # stored ones were found in narrower pixels, and smoothed
+        assert found is not None and np.linalg.norm(found - read_landmarks(stored), axis=1).mean() < 3
+
+
 def test_a_face_is_found_wherever_it_is_and_lost_where_there_is_none(smile: list[np.ndarray]) -> None:
     find = load_landmark_finder()
     expected = find(smile[0])
