@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.command_line import VARIANTS
-from benchmarks.comparison_page import JSON, write_report
+from benchmarks.comparison_page import write_report
 from benchmarks.method_table import ORIGINAL, baseline_entries
 from benchmarks.methods import Comparison, Entry, check_common_flags, compare
 from benchmarks.metrics.bootstrap import bootstrap_interval
 from benchmarks.metrics.manifest import Result
 from options.config import Interpolation
 from util.errors import UserError
-from util.files import atomic_directory
+from util.folders import atomic_directory
 from util.report.page_data import Estimate, Part
 
 # flag -> what was trained; each has all that the one before has, and one thing more
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         *make_entries(students, arguments.shares, arguments.interpolations, share=arguments.keyframe_share),
         *baseline_entries(arguments.baseline),
     ]
-    with atomic_directory(arguments.output, marker=JSON) as scratch:
+    with atomic_directory(arguments.output) as scratch:
         comparison = compare(entries, arguments, scratch)
         pairs = steps_of(list(students), arguments.shares, arguments.interpolations, share=arguments.keyframe_share)
         earned = earnings(comparison, pairs)

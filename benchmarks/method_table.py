@@ -2,12 +2,12 @@
 
 import argparse
 
-from benchmarks.comparison_page import JSON, write_report
+from benchmarks.comparison_page import write_report
 from benchmarks.merge import merge
 from benchmarks.methods import Entry, check_common_flags, compare
 from models import checkpoint as checkpoints
 from util.errors import UserError
-from util.files import atomic_directory
+from util.folders import atomic_directory
 
 ORIGINAL = "original generator, every frame"
 STUDENT = "low-demand student, every frame"
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.checkpoints is None or len(arguments.checkpoints) not in (2, 3):
         raise UserError("--checkpoints: expected TEACHER STUDENT, or TEACHER STUDENT PART_TIME_STUDENT")
     entries = make_entries(arguments.checkpoints, arguments.baseline, share=arguments.keyframe_share)
-    with atomic_directory(arguments.output, marker=JSON) as scratch:
+    with atomic_directory(arguments.output) as scratch:
         comparison = compare(entries, arguments, scratch)
         markdown = write_report(comparison, scratch, title=f"Table: {comparison.task}")
     print(markdown)

@@ -29,7 +29,8 @@ from options.config import TestConfig
 from options.data_config import DataConfig
 from util.device import choose_device
 from util.errors import UserError
-from util.files import atomic_directory, write_json
+from util.files import write_json
+from util.folders import atomic_directory
 from util.report.tables import text_table
 
 JSON = "samples.json"
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     there = [kind for kind in arguments.kinds if (arguments.checkpoints / f"{kind}_sample_teacher").is_dir()]
     if not there:
         raise UserError(f"{arguments.checkpoints}: expected a sample model such as face_sample_teacher, found none")
-    with atomic_directory(arguments.output, marker=JSON) as scratch:
+    with atomic_directory(arguments.output) as scratch:
         rows = [row for kind in there for row in measure_kind(kind, arguments, scratch / kind)]
         write_json(scratch / JSON, [asdict(row) for row in rows])
         if arguments.picture is not None:

@@ -25,7 +25,8 @@ from models.inference.pipeline import make_first_frames, make_methods, noted_fin
 from options.config import TestConfig
 from util.device import choose_device
 from util.errors import UserError
-from util.files import atomic_directory, write_json
+from util.files import write_json
+from util.folders import atomic_directory
 from util.media.pictures import to_uint8
 from util.media.video import VideoWriter
 from util.report.page import write_page
@@ -179,7 +180,7 @@ def run(config: TestConfig) -> Path:
         Their folder.
     """
     folder = Path(config.output) if config.output is not None else default_output(config)
-    with atomic_directory(folder, marker="summary.json") as scratch:
+    with atomic_directory(folder) as scratch:
         summary = run_test(config, scratch)
     print(json.dumps(summary["methods"], indent=2))
     print(f"page: {folder / 'index.html'}")

@@ -14,6 +14,7 @@ from data.kinds.interface import Encoder, Frames
 from data.subject_size import UsualWidths, usual_widths
 from data.transforms import Geometry, View, random_affine
 from util.errors import UserError
+from util.stopping import leave_signals_to_parent
 
 # The generator looks at three frames at a time.
 MIN_FRAMES = 3
@@ -246,6 +247,7 @@ def collate_clips(clips: list[PackedClip]) -> PackedClip:
 def use_one_thread(worker: int) -> None:
     """What a loader's worker process does first (``worker_init_fn``): OpenCV's threads do not survive a fork."""
     cv2.setNumThreads(0)
+    leave_signals_to_parent()
 
 
 class RequestSampler(Sampler[list[ClipRequest]]):

@@ -4,14 +4,14 @@ The folders are those that users of vid2vid have; a video file may stand for a f
 folders are passed over.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.storage.shards import Listing, listing, read_text
 from data.storage.video_files import VIDEO_SUFFIXES, frames_of, is_video_frame, video_table
-from util.errors import UserError
+from util.errors import UserError, brief
+from util.json_files import parse_json
 from util.names import first_gap, natural_key, partners
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".webp", ".tif", ".tiff")
@@ -253,6 +253,17 @@ def _metadata(places: list[Path | None], problems: Problems) -> VideoMetadata:
     return VideoMetadata()
 
 
+@dataclass(frozen=True)
+class VideoNotes:
+    """What a ``video.json`` can say."""
+
+    frames_per_second: float = DEFAULT_FRAMES_PER_SECOND
+    height: int | None = None
+    width: int | None = None
+    finder: str | None = None
+    source: str | None = None
+
+
 def _read_metadata(path: Path) -> VideoMetadata:
     """What a ``video.json`` says.
 
@@ -260,20 +271,17 @@ def _read_metadata(path: Path) -> VideoMetadata:
         FileNotFoundError: there is none.
         UserError: it says something else.
     """
+    expected = '{"frames_per_second": 25, "height": 432, "width": 528}; mend or remove it'
     try:
-        metadata = json.loads(read_text(path))
-        rate = float(metadata.get("frames_per_second", DEFAULT_FRAMES_PER_SECOND))
-        size = (int(metadata["height"]), int(metadata["width"])) if "height" in metadata else None
-        finder = metadata.get("finder")
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:80]
-        raise UserError(
-            f'{path}: expected {{"frames_per_second": 25, "height": 432, "width": 528}}, found something '
-            f"else ({reason}); mend or remove it"
-        ) from error
+        text = read_text(path)
+    except ValueError as error:
+        raise UserError(f"{path}: expected {expected}, found something else ({brief(error)})") from error
+    noted = parse_json(text, VideoNotes, where=path, expected=expected)
+    rate = noted.frames_per_second
+    size = None if noted.height is None or noted.width is None else (noted.height, noted.width)
     if not 0 < rate < float("inf") or size is not None and min(size) < 1:
         raise UserError(f"{path}: expected a positive rate and size, found {rate} and {size}; mend or remove it")
-    return VideoMetadata(rate, size, None if finder is None else str(finder))
+    return VideoMetadata(rate, size, noted.finder)
 
 
 def _is_video(path: Path) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from models.checkpoint import Checkpoint, load_weights
 from models.networks.batch_norm import use_batch_statistics
@@ -11,7 +12,9 @@ from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.generator import IMAGE_CHANNELS, CompositeGenerator
 from models.networks.local_enhancer import LocalEnhancer
 from models.networks.single_image import GlobalGenerator
+from models.weights_file import check_fit, shapes_of
 from options.network_config import GeneratorConfig
+from util.errors import UserError
 
 
 def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> VideoGenerator | GlobalGenerator:
@@ -60,6 +63,39 @@ def blank_inputs(
     return [semantic, previous], {"foreground_mask": torch.zeros(1, 1, *size)} if config.fg else {}
 
 
+class _NoDrawing(TorchFunctionMode):
+    """Weights without memory need no random numbers, whose drawing would load half of torch first."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Everything is done but drawing."""
+        if getattr(func, "__name__", "") in ("uniform_", "normal_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def check_size(checkpoint: Checkpoint, *, raw: bool = False) -> None:
+    """Refuse a config that describes another generator than the weights beside it, before memory is asked for.
+
+    Raises:
+        UserError: names or shapes differ.
+    """
+    config, name = checkpoint.config.generator, checkpoint.generator_name(raw=raw)
+    shapes, where = checkpoint.shapes(name), f"{checkpoint.folder / name}.safetensors"
+    # every block has a tensor or more, and every frame that is seen channels of one
+    most = max(len(shapes), *(side for shape in shapes.values() for side in shape), 1)
+    for option in ("ngf", "n_blocks", "n_blocks_local", "n_frames_G"):
+        if getattr(config, option) > most:
+            raise UserError(
+                f"{where}: expected weights of a generator with --{option} {getattr(config, option)}, found "
+                f"{len(shapes)} tensors of sides up to {most}; use another save of the run"
+            )
+    with torch.device("meta"), _NoDrawing():
+        described = build_generator(config, semantic_channels=checkpoint.metadata["semantic_channels"])
+    wanted = shapes_of(described.state_dict())
+    counters = {key: () for key in wanted if key.endswith("num_batches_tracked")}
+    check_fit(counters | shapes, wanted, where=where, expected="the weights of the generator its config describes")
+
+
 def load_generator(checkpoint: Checkpoint, *, raw: bool = False) -> VideoGenerator | GlobalGenerator:
     """The generator of a checkpoint, rebuilt from its own config, with its weights, in eval mode.
 
@@ -69,6 +105,7 @@ def load_generator(checkpoint: Checkpoint, *, raw: bool = False) -> VideoGenerat
     Raises:
         UserError: when weights are missing or do not fit.
     """
+    check_size(checkpoint, raw=raw)
     generator = build_generator(checkpoint.config.generator, semantic_channels=checkpoint.metadata["semantic_channels"])
     load_weights(generator, checkpoint.generator_weights(raw=raw), where=checkpoint.folder)
     if checkpoint.config.generator.batch_statistics:

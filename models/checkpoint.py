@@ -1,32 +1,36 @@
 """Checkpoints: a folder from which a run can be resumed and a model rebuilt.
 
-``checkpoints/<name>/<label>/`` holds ``config.json``, one ``.safetensors`` file a network, and
-``training_state.pt`` (optimizers, scaler, RNG, step). A save is written beside, flushed, and takes the old one's place
-by renaming: whatever kills the process, one whole save is there.
+``checkpoints/<name>/<label>/`` holds ``config.json``, one ``.safetensors`` file a network, ``training_state.pt``
+(optimizers, scaler, RNG, step), and ``written.sha256``, by which every file is checked when it is read. A save is
+written beside, flushed, and takes the old one's place by renaming: whatever kills the process, one whole save is there.
 """
 
-import json
-import os
-import pickle
-import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models.weights_file import fill, read_safetensors, read_torch_file, safetensors_shapes
 from options.config import TrainConfig
 from options.values import from_json, to_json
-from util.errors import UserError
-from util.files import atomic_directory, flush, write_json
+from util.errors import UserError, brief
+from util.files import bytes_free, disk_of, write_json
+from util.folders import atomic_directory, hidden
+from util.json_files import parse_json, read_json
+from util.locks import locked
+from util.manifest import checked_file, read_manifest
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
 STATE_FILE = "training_state.pt"
+LOCK = ".lock"  # of a run's folder
 # users have files of this name: it stays, though the code says discriminator
 DISCRIMINATOR_FILES = "critic_"
 GENERATOR, GENERATOR_AVERAGE = "generator", "generator_ema"
@@ -40,6 +44,7 @@ class Checkpoint:
     config: TrainConfig
     step: int
     metadata: dict[str, Any]  # what else the run wanted to be remembered: features and flow used, semantic channels, …
+    hashes: dict[str, str] | None = None  # SHA-256 by file; None in saves of before there were any
 
     def weights(self, network: str) -> dict[str, Tensor]:
         """The tensors of ``<network>.safetensors``.
@@ -48,12 +53,26 @@ class Checkpoint:
             UserError: when the file is missing or broken.
         """
         path = self.folder / f"{network}.safetensors"
-        try:
-            return load_file(path)
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; the checkpoint has no network '{network}'") from None
-        except SafetensorError as error:
-            raise UserError(f"{path}: broken weights ({error}); use another save of the run") from None
+        with checked_file(path, self.hashes):
+            return read_safetensors(path, expected=f"the weights of network '{network}'")
+
+    def shapes(self, network: str) -> dict[str, tuple[int, ...]]:
+        """The shapes in ``<network>.safetensors``, before any weight is read.
+
+        Raises:
+            UserError: when the file is missing or broken.
+        """
+        path = self.folder / f"{network}.safetensors"
+        return safetensors_shapes(path, expected=f"the weights of network '{network}'")
+
+    def has(self, network: str) -> bool:
+        """Whether the save has such a network; one that was lost since counts, so that nobody takes another for it."""
+        name = f"{network}.safetensors"
+        return (self.folder / name).is_file() or name in (self.hashes or {})
+
+    def generator_name(self, *, raw: bool = False) -> str:
+        """The network that frames are drawn with: the moving average where the run kept one, unless ``raw``."""
+        return GENERATOR_AVERAGE if not raw and self.has(GENERATOR_AVERAGE) else GENERATOR
 
     def generator_weights(self, *, raw: bool = False) -> dict[str, Tensor]:
         """The generator as it is used: the moving average of its weights where the run kept one (``--ema``).
@@ -61,8 +80,7 @@ class Checkpoint:
         Args:
             raw: the weights of the last step in any case.
         """
-        has_average = (self.folder / f"{GENERATOR_AVERAGE}.safetensors").is_file()
-        return self.weights(GENERATOR_AVERAGE if has_average and not raw else GENERATOR)
+        return self.weights(self.generator_name(raw=raw))
 
     def training_state(self) -> dict[str, Any]:
         """Optimizers, scaler and RNG.
@@ -73,11 +91,44 @@ class Checkpoint:
         path = self.folder / STATE_FILE
         if not path.is_file():
             raise UserError(f"{path}: no such file; this checkpoint can be used but not resumed")
-        try:
-            return dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{path}: broken training state ({reason}); use another save of the run") from None
+        with checked_file(path, self.hashes):
+            content = read_torch_file(path, expected="the training state of a save")
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: broken training state ({type(content).__name__}); use another save of the run")
+        return content
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What ``config.json`` says; ``facts`` is what saves of before a renaming call ``metadata``."""
+
+    format: int
+    config: dict[str, Any]
+    step: Annotated[int, msgspec.Meta(ge=0)] = 0
+    metadata: dict[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The validation by which ``best`` was chosen."""
+
+    metric: str
+    value: float
+    step: int
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """What programs ask a save's metadata for, each of its kind; there is more that is only told."""
+
+    semantic_channels: Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+    subject_widths: tuple[float, float] | None = None
+    finder: str | None = None
+    components: list[str] = field(default_factory=list)
+    command: str | None = None
+    clips_per_step: int | None = None
+    best: _Best | None = None
 
 
 def save(
@@ -99,55 +150,70 @@ def save(
         training_state: tensors and plain values that ``torch.load(weights_only=True)`` takes.
         metadata: JSON values worth remembering.
     """
-    scratch = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    for name, network in networks.items():
-        state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-        save_file(state, scratch / f"{name}.safetensors")
-    torch.save(training_state, scratch / STATE_FILE)
     described = {"format": FORMAT, "step": step, "metadata": metadata, "config": to_json(config)}
-    (scratch / CONFIG_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    for path in (*scratch.iterdir(), scratch):
-        flush(path)
-    _take_place(scratch, folder)
+    states = {name: {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+              for name, network in networks.items()}  # fmt: skip
+    needed = num_bytes(list(states.values())) + num_bytes(training_state)
+    with atomic_directory(folder, lock=folder.parent / LOCK, former=_names_of_before) as scratch:
+        if (free := bytes_free(folder)) < needed:
+            raise _no_room(folder, needed, f"{free} bytes are free")
+        try:
+            for name, state in states.items():
+                save_file(state, scratch / f"{name}.safetensors")
+            torch.save(training_state, scratch / STATE_FILE)
+            write_json(scratch / CONFIG_FILE, described)
+        except (SafetensorError, RuntimeError, OSError, UserError) as error:  # each writer has an error of its own
+            raise _no_room(folder, needed, f"{bytes_free(folder)} bytes are free, {brief(error, 80)}") from None
+
+
+def _no_room(folder: Path, needed: int, found: str) -> UserError:
+    return UserError(
+        f"{folder}: the disk {disk_of(folder)} cannot take this save, which needs {needed} bytes ({found}); "
+        "the save of before stays: make room, then go on with --resume"
+    )
+
+
+def num_bytes(value: Any) -> int:
+    """Bytes of all tensors in dicts, lists and tuples."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return sum(map(num_bytes, value)) if isinstance(value, (list, tuple)) else 0
 
 
 def save_for_inference(saved: Checkpoint, folder: Path) -> None:
     """Write the generator of ``saved`` in 16 bits, with its config, to ``folder``: to use and share, not to resume."""
     weights = {name: one.half() if one.is_floating_point() else one for name, one in saved.generator_weights().items()}
     described = {"format": FORMAT, "step": saved.step, "metadata": saved.metadata, "config": to_json(saved.config)}
-    with atomic_directory(folder, marker=CONFIG_FILE) as scratch:
+    with atomic_directory(folder, former=_names_of_before) as scratch:
         save_file(weights, scratch / f"{GENERATOR}.safetensors")
         write_json(scratch / CONFIG_FILE, described)
 
 
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
+def _names_of_before(folder: Path) -> Sequence[str]:
+    """What is ours in a save of before there was a list of it; nothing in another program's folder."""
+    try:
+        described = read_json(folder / CONFIG_FILE, _Described, expected="a checkpoint")
+    except UserError:
+        return ()
+    if described.format != FORMAT:
+        return ()
+    return [CONFIG_FILE, STATE_FILE, *(path.name for path in folder.glob("*.safetensors"))]
 
 
-def _take_place(scratch: Path, folder: Path) -> None:
-    """Rename ``scratch`` to ``folder``. Folders cannot be exchanged everywhere: ``recover`` mends what a kill between
-    the two renames leaves."""
-    recover(folder)
-    if folder.exists():
-        os.replace(folder, _old(folder))
-    os.replace(scratch, folder)
-    flush(folder.parent)
-    shutil.rmtree(_old(folder), ignore_errors=True)
+def run_lock(folder: Path) -> AbstractContextManager[None]:
+    """Hold the run that lives in ``folder``; see ``locked``."""
+    return locked(folder / LOCK, place=folder)
 
 
-def recover(folder: Path) -> None:
-    """Put the last whole save back where a kill struck between two renames; clear away what is left over."""
-    old = _old(folder)
-    if old.exists() and not folder.exists():
-        os.replace(old, folder)
-    shutil.rmtree(old, ignore_errors=True)
+def _olds(folder: Path) -> list[Path]:
+    return [old for old in hidden(folder, "old") if (old / CONFIG_FILE).is_file()]
 
 
 def is_save(folder: Path) -> bool:
     """Whether ``folder`` holds a save, or the rest of one that ``recover`` mends."""
-    return (folder / CONFIG_FILE).is_file() or (_old(folder) / CONFIG_FILE).is_file()
+    return (folder / CONFIG_FILE).is_file() or bool(_olds(folder))
 
 
 def find(path: str | Path, *, flag: str) -> Path:
@@ -158,7 +224,7 @@ def find(path: str | Path, *, flag: str) -> Path:
     """
     for folder in (Path(path), Path(path) / "latest"):
         # a reader leaves the folders alone: a training may be between its two renames right now
-        for whole in (folder, _old(folder)):
+        for whole in (folder, *_olds(folder)):
             if (whole / CONFIG_FILE).is_file():
                 return whole
     found = "no such folder"
@@ -178,35 +244,33 @@ def load(path: str | Path, *, flag: str) -> Checkpoint:
     """
     folder = find(path, flag=flag)
     file = folder / CONFIG_FILE
-    try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not JSON ({error}); use another save of the run") from None
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
+    hashes = read_manifest(folder)
+    with checked_file(file, hashes):
+        expected = f"a checkpoint of format {FORMAT}; use another save of the run"
+        described = read_json(file, _Described, expected=expected)
+    if described.format != FORMAT:
         raise UserError(f"{file}: expected a checkpoint of format {FORMAT}; it was written by another version")
-    config = from_json(TrainConfig, described.get("config"), where=str(file))
-    return Checkpoint(folder, config, int(described.get("step", 0)), _read_metadata(described))
+    config = from_json(TrainConfig, described.config, where=str(file))
+    return Checkpoint(folder, config, described.step, _read_metadata(described, where=file), hashes)
 
 
-def _read_metadata(described: dict[str, Any]) -> dict[str, Any]:
-    """What a run noted; saves of before a renaming call it ``facts``, and its ``components`` ``made_of``."""
-    metadata = dict(described.get("metadata", described.get("facts", {})))
+def _read_metadata(described: _Described, *, where: Path) -> dict[str, Any]:
+    """What a run noted; saves of before a renaming call its ``components`` ``made_of``."""
+    metadata = dict(described.facts if described.metadata is None else described.metadata)
     if "made_of" in metadata:
         metadata["components"] = metadata.pop("made_of")
+    expected = "the notes of a checkpoint; use another save of the run"
+    parse_json(metadata, _Metadata, where=where, expected=expected)
     return metadata
 
 
-def load_weights(network: nn.Module, weights: dict[str, Tensor], *, where: Path) -> None:
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, where: Path) -> None:
     """Fill ``network`` with exactly these tensors.
 
     Raises:
         UserError: when names or shapes differ; the message names the first.
     """
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{where}: the weights do not fit the network its config describes: {reason}") from None
+    fill(network, weights, where=str(where), expected="the weights of the network its config describes")
 
 
 def transfer_weights(network: nn.Module, weights: dict[str, Tensor]) -> tuple[int, int]:

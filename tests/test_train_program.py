@@ -19,6 +19,7 @@ from options.cli import parse
 from options.config import TrainConfig
 from tests.tiny_face import SIZE, STUDENT, TINY, write_tiny_face
 from util.errors import UserError
+from util.manifest import MANIFEST
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,7 @@ def test_a_run_stopped_halfway_goes_on_as_if_it_had_not(data: Path, teacher: Pat
     older = json.loads(described.read_text())
     del older["metadata"]["subject_widths"]  # as a save of an older version
     described.write_text(json.dumps(older))
+    (described.parent / MANIFEST).unlink()
     run(data, teacher, "half", "--niter", "3", "--niter_decay", "3", "--resume")
     assert_same_bits(weights(teacher, "teacher"), weights(teacher, "half"))
     assert checkpoints.load(teacher / "half", flag="--resume").metadata["subject_widths"]

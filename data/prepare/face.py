@@ -1,6 +1,5 @@
 """A video of a face becomes a dataset: its frames, and 68 landmarks in each."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,12 +12,13 @@ from data.detectors.face_retargeting import FaceReference, retargeted
 from data.detectors.landmarks import LandmarkFinder, common_finder, finder_note, load_landmark_finder
 from data.detectors.smoothing import filled, in_pixels, in_steps, smoothed
 from data.kinds.face import landmarks_as_text
-from data.layout import VIDEO_METADATA
+from data.layout import VIDEO_METADATA, VideoNotes
 from data.prepare.folders import new_folders
 from data.prepare.many import Task
 from data.transforms import enlarged
 from util.errors import UserError
 from util.files import write_json, write_text
+from util.json_files import read_json
 from util.media.pictures import write_picture
 from util.media.video import probe, read_video
 
@@ -161,5 +161,6 @@ def write_metadata(
 
 def noted_finders(root: Path) -> set[str]:
     """The finders that the sequences of a dataset note."""
-    notes = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(root.glob(f"*/*/{VIDEO_METADATA}")))
-    return {note["finder"] for note in notes if "finder" in note}
+    expected = "the notes of a video; mend or remove it"
+    notes = [read_json(path, VideoNotes, expected=expected) for path in sorted(root.glob(f"*/*/{VIDEO_METADATA}"))]
+    return {note.finder for note in notes if note.finder is not None}

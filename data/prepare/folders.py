@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from util.errors import UserError
-from util.files import atomic_directories
+from util.folders import atomic_directories
 from util.media.video import video_notes
 
 

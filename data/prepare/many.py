@@ -3,22 +3,25 @@
 A sequence is written whole or not at all, so a run that was stopped goes on where it was: what is there is skipped.
 """
 
-import glob
-import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 
 import cv2
 
-from data.layout import VIDEO_METADATA
+from data.layout import VIDEO_METADATA, VideoNotes
 from data.prepare.folders import tell_of_video
 from data.storage.video_files import VIDEO_SUFFIXES, video_table
 from util.errors import UserError
+from util.folders import lock_of
+from util.json_files import read_json
+from util.locks import locked
+from util.stopping import end_on_signals
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,13 @@ def run_tasks(
     if jobs == 1:
         outcomes = [attempt(task) for task in tasks]
     else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_use_one_thread) as pool:
-            outcomes = list(pool.map(attempt, tasks))
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin_process) as pool:
+            try:
+                outcomes = list(pool.map(attempt, tasks))
+            except SystemExit:  # by a signal, which may have reached this process alone
+                for process in active_children():
+                    process.terminate()
+                raise
     failed = [one for one in outcomes if one.error is not None]
     num_new = sum(one.is_new for one in outcomes) - len(failed)
     print(
@@ -149,16 +157,26 @@ def run_tasks(
         raise UserError(f"{out}: {len(failed)} of {len(outcomes)} sequences failed, see above; run this again for them")
 
 
-def _use_one_thread() -> None:
+def _begin_process() -> None:
     cv2.setNumThreads(1)
+    end_on_signals()
 
 
 def _attempt(task: Task, *, work: Callable[[Task], None], out: Path, parts: Sequence[str]) -> Outcome:
     """Do one task, unless its sequence is there; what a stopped run left of it is removed first."""
     folders = [out / f"{task.phase}_{part}" / task.name for part in parts]
-    for folder in folders:
-        for scratch in folder.parent.glob(f".{glob.escape(task.name)}.*.part"):
-            shutil.rmtree(scratch)
+    try:
+        with locked(lock_of(folders[0]), place=folders[0]):
+            return _attempt_alone(task, folders, work=work, out=out)
+    except UserError as error:
+        return Outcome(task, error=str(error))
+    except SystemExit as error:
+        if parent_process() is None:
+            raise
+        os._exit(int(error.code or 0))  # scratch files are gone; the pool would go on with the next task
+
+
+def _attempt_alone(task: Task, folders: Sequence[Path], *, work: Callable[[Task], None], out: Path) -> Outcome:
     noted = _noted_source(folders[0])
     if all(folder.exists() for folder in folders):
         if noted not in (None, task.source):
@@ -168,17 +186,13 @@ def _attempt(task: Task, *, work: Callable[[Task], None], out: Path, parts: Sequ
         return Outcome(task, is_new=False)
     if noted == task.source:  # stopped between its folders
         shutil.rmtree(folders[0])
-    try:
-        work(task)
-    except UserError as error:
-        return Outcome(task, error=str(error))
+    work(task)
     return Outcome(task)
 
 
 def _noted_source(folder: Path) -> str | None:
     """What the pictures in ``folder`` were made of, where that is noted."""
     try:
-        noted: str | None = json.loads((folder / VIDEO_METADATA).read_text(encoding="utf-8")).get("source")
-    except (OSError, ValueError):
+        return read_json(folder / VIDEO_METADATA, VideoNotes, expected="the notes of a video").source
+    except UserError:
         return None
-    return noted

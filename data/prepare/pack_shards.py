@@ -12,7 +12,7 @@ from tqdm import tqdm
 from data.storage.shards import SHARDS
 from data.storage.video_files import VIDEO_SUFFIXES
 from util.errors import UserError
-from util.files import atomic_directory, flush
+from util.folders import atomic_directory
 
 
 class Sequence(NamedTuple):
@@ -42,7 +42,7 @@ def prepare_shards(root: Path, out: Path, *, shard_mb: int = 256) -> None:
     sequences = find_all_sequences(root)
     if out.resolve() == root.resolve():
         raise UserError(f"--out {out}: expected another folder than --dataroot")
-    with atomic_directory(out, marker=shard_name(0)) as scratch:
+    with atomic_directory(out, former=_shards_of_before) as scratch:
         shards = list(_grouped(sequences, num_bytes=shard_mb * 10**6))
         with tqdm(total=len(sequences), unit=" sequences", leave=False) as progress:
             for number, group in enumerate(shards):
@@ -51,9 +51,13 @@ def prepare_shards(root: Path, out: Path, *, shard_mb: int = 256) -> None:
                         for file in sequence.files:
                             _add(archive, file, root=root)
                         progress.update()
-                flush(scratch / shard_name(number))
     num_files, total = sum(len(one.files) for one in sequences), sum(one.num_bytes for one in sequences)
     print(f"{out}: {len(sequences)} sequences, {num_files} files, {total / 1e6:.1f} MB in {len(shards)} shards")
+
+
+def _shards_of_before(folder: Path) -> list[str]:
+    """What is ours in a folder of shards that has no list of it."""
+    return [path.name for path in folder.glob(SHARDS)]
 
 
 def shard_name(number: int) -> str:

@@ -38,6 +38,7 @@ from options.training_config import ScheduleConfig
 from util.device import choose_device
 from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.errors import UserError
+from util.folders import recover
 from util.names import natural_key
 
 
@@ -226,13 +227,14 @@ def resume(training: Training) -> str:
     """Take up a run where it was saved, unless the save is another run's; what was done, for the log."""
     latest, components = training.folder / "latest", training.metadata["components"]
     if training.processes.is_writer:
-        checkpoints.recover(latest)
+        recover(latest)
     training.processes.wait()
     saved = checkpoints.load(latest, flag="--resume")
     check_unchanged(training.config, saved.config, where=saved.folder)
     check_batches(saved, training.metadata["clips_per_step"])
-    if saved.metadata["components"] != components:
-        before, now = (", ".join(metadata) for metadata in (saved.metadata["components"], components))
+    started_with = saved.metadata.get("components", [])
+    if started_with != components:
+        before, now = ", ".join(started_with), ", ".join(components)
         raise UserError(f"{saved.folder}: this run was started with {before}; found {now}")
     training.restore(saved)
     return f"resumed from {saved.folder} at step {training.step}"
@@ -251,7 +253,7 @@ def start_from(training: Training, path: str) -> str:
     said = [f"generator {taken} of {total} tensors"]
     for name, discriminator in training.stage.discriminators.items():
         file = checkpoints.DISCRIMINATOR_FILES + name
-        if (saved.folder / f"{file}.safetensors").is_file():
+        if saved.has(file):
             taken, total = checkpoints.transfer_weights(discriminator, saved.weights(file))
             said.append(f"discriminator {name} {taken} of {total}")
     return f"weights from {path}: " + ", ".join(said)

@@ -9,7 +9,7 @@ import torch
 
 from data.kinds.label_sets import resolved
 from models import checkpoint as checkpoints
-from models.build import blank_inputs, build_generator
+from models.build import blank_inputs, build_generator, check_size
 from models.training.run import Training
 from options.config import TrainConfig
 from util.errors import UserError
@@ -28,6 +28,7 @@ def resolve_generator(config: TrainConfig) -> TrainConfig:
     if config.run.stage != "tkd" or config.run.init is None:
         return config
     saved = checkpoints.load(config.run.init, flag="--init")
+    check_size(saved)
     if not saved.config.generator.low_demand:
         raise UserError(f"--init {config.run.init}: expected the generator of --stage skd, found another one")
     return dataclasses.replace(config, generator=saved.config.generator)

@@ -1,7 +1,10 @@
 """The training loop: clips -> step -> log -> save."""
 
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
+from models.checkpoint import run_lock
 from models.training.assembly import assemble
 from models.training.divergence import NonFiniteError
 from models.training.run import Training, clip_loader, fix_coarse_scales, recalibrate
@@ -10,6 +13,7 @@ from models.training.validation import METRIC, Validation
 from options.config import TrainConfig
 from util.distributed import SINGLE_PROCESS, DistributedContext
 from util.report.training_log import TrainingLog
+from util.stopping import EndRequest, deferred_end
 
 
 def set_learning_rate(training: Training) -> float:
@@ -33,8 +37,11 @@ def is_late(training: Training) -> bool:
     return training.time_used >= 1
 
 
-def train(training: Training, log: TrainingLog, validation: Validation) -> None:
-    """The loop.
+def train(training: Training, log: TrainingLog, validation: Validation, end: EndRequest) -> bool:
+    """The loop; when an ``end`` is asked for, the update is finished and saved.
+
+    Returns:
+        Whether it ended for that reason.
 
     Raises:
         NonFiniteError: when a loss or a gradient is not finite; the last save is whole.
@@ -44,7 +51,8 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
     training.stage.generator.train()
     training.stage.discriminators.train()
     loader = iter(clip_loader(training))
-    while training.step < training.schedule.num_steps and not is_late(training):
+    is_ended = False
+    while training.step < training.schedule.num_steps and not is_late(training) and not is_ended:
         started = time.monotonic()
         factor = set_learning_rate(training)
         fix_coarse_scales(training)
@@ -55,7 +63,9 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
         training.count_seconds(time.monotonic() - started)
         log.advance()
         is_last = is_late(training) or training.step == training.schedule.num_steps
-        saves = is_last or is_due(run.save_latest_freq, training.step)
+        # where several processes train, a signal may reach one alone, or each at another step
+        is_ended = not training.processes.all(end.signal is None)
+        saves = is_last or is_ended or is_due(run.save_latest_freq, training.step)
         keeps = is_due(run.save_epoch_freq * steps_per_epoch, training.step)
         validates = validation.is_possible and (is_last or is_due(run.validation_freq * steps_per_epoch, training.step))
         if is_last or validates or (keeps and training.average is not None):
@@ -74,6 +84,7 @@ def train(training: Training, log: TrainingLog, validation: Validation) -> None:
             training.save(f"epoch_{training.step // steps_per_epoch}")
         if saves:
             training.save("latest")
+    return is_ended
 
 
 def run(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) -> Training:
@@ -82,22 +93,34 @@ def run(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) 
     Returns:
         The run at its end.
     """
+    with ExitStack() as held:
+        if processes.is_writer:
+            held.enter_context(run_lock(Path(config.run.checkpoints_dir) / config.run.name))
+        return _run(config, processes)
+
+
+def _run(config: TrainConfig, processes: DistributedContext) -> Training:
     training, lines = assemble(config, processes=processes)
     validation = Validation(config, processes)
     lines += validation.lines
     title, num_steps = f"{config.run.stage} {config.run.name}", training.schedule.num_steps
     has_ended = False
-    while not has_ended:
-        with TrainingLog(
-            training.folder, first_step=training.step, num_steps=num_steps, title=title, processes=processes
-        ) as log:
-            for line in lines:
-                log.say(line)
-            try:
-                train(training, log, validation)
-                has_ended = True
-            except NonFiniteError as error:
-                lines = [training.roll_back(error)]
+    with deferred_end() as end:
+        while not has_ended:
+            with TrainingLog(
+                training.folder, first_step=training.step, num_steps=num_steps, title=title, processes=processes
+            ) as log:
+                for line in lines:
+                    log.say(line)
+                try:
+                    is_asked = train(training, log, validation, end)
+                    has_ended = True
+                except NonFiniteError as error:
+                    lines = [training.roll_back(error)]
+        if is_asked:
+            log.say(f"stopped by a signal, saved: {training.folder / 'latest'} (step {training.step} of {num_steps}); "
+                    "go on with --resume")  # fmt: skip
+            end.end()
     why = f", stopped by --max_minutes {config.schedule.max_minutes:g}" if is_late(training) else ""
     log.say(f"checkpoint: {training.folder / 'latest'} (step {training.step} of {num_steps}{why})")
     return training

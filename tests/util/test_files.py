@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from util.errors import UserError, run_program
-from util.files import atomic_directories, atomic_directory, atomic_write, write_json, write_text
+from util.files import atomic_write, write_json, write_text
+from util.folders import atomic_directories, atomic_directory
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -19,9 +20,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     for text in ("first", "second"):
-        with atomic_directory(folder, marker="sign") as scratch:
+        with atomic_directory(folder) as scratch:
             write_text(scratch / "sign", text)
-    with pytest.raises(RuntimeError), atomic_directory(folder, marker="sign") as scratch:
+    with pytest.raises(RuntimeError), atomic_directory(folder) as scratch:
         write_text(scratch / "sign", "half")
         raise RuntimeError
     assert (folder / "sign").read_text() == "second"
@@ -33,7 +34,7 @@ def test_somebody_elses_folder_is_not_replaced(tmp_path: Path) -> None:
     write_json(tmp_path / "photos" / "mine.json", {})
     with (
         pytest.raises(UserError, match="photos: expected a folder of results"),
-        atomic_directory(tmp_path / "photos", marker="summary.json"),
+        atomic_directory(tmp_path / "photos"),
     ):
         raise AssertionError("not reached")
     assert (tmp_path / "photos" / "mine.json").is_file()
@@ -55,7 +56,7 @@ def test_a_link_to_results_stays_and_its_folder_is_written(tmp_path: Path) -> No
     (tmp_path / "drive").mkdir()
     (tmp_path / "results").symlink_to(tmp_path / "drive")
     for text in ("first", "second"):
-        with atomic_directory(tmp_path / "results", marker="sign") as scratch:
+        with atomic_directory(tmp_path / "results") as scratch:
             write_text(scratch / "sign", text)
     assert (tmp_path / "results").is_symlink() and (tmp_path / "drive/sign").read_text() == "second"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["drive", "results"]

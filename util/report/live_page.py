@@ -178,6 +178,8 @@ class LivePage:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # many browsers, or one that reloads, ask at once: who does not fit waits, and is not turned away
+    request_queue_size = 1024
     # a browser that stalls must not hold up the end of the program
     block_on_close = False
     # on Windows two programs could then have the same port

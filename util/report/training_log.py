@@ -1,6 +1,7 @@
 """Reports of a training: means of its loss terms on the screen, in a file and on TensorBoard; pictures."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,31 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from util.distributed import SINGLE_PROCESS, DistributedContext
+from util.errors import UserError
 from util.files import write_text
+from util.json_files import parse_json
 from util.media.pictures import write_picture
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What every line of the log has."""
+
+    step: int
 
 
 def _lines_until(path: Path, last_step: int) -> list[str]:
     """The whole lines of a log up to a step; a run that was killed does the later steps again."""
     kept: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    # a broken byte costs its line, not the log
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
         try:
-            step = int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
+            row = parse_json(line, _Row, where=f"{path}:{number}", expected="a line of the log")
+        except UserError as error:
+            tqdm.write(f"left out: {error}")
             continue
-        if step <= last_step:
+        if row.step <= last_step:
             kept.append(line)
     return kept
 

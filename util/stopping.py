@@ -1,0 +1,76 @@
+"""Ends that a cluster or a closed terminal asks for: SIGTERM and SIGHUP. A second signal ends at once."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+Handler = Callable[[int, FrameType | None], None]
+
+
+class EndRequest:
+    """Whether an end was asked for."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def end(self) -> None:
+        """End the program, as the signal wants it.
+
+        Raises:
+            SystemExit: with code 128 + signal.
+        """
+        raise SystemExit(128 + (self.signal or signal.SIGTERM))
+
+
+def end_on_signals() -> None:
+    """From here on the signals raise ``SystemExit``, so that every ``finally`` tidies up."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        _second_ends_at_once()
+        print(f"stopped by {signal.Signals(number).name}", file=sys.stderr)
+        raise SystemExit(128 + number)
+
+    _handle(end)
+
+
+@contextmanager
+def deferred_end() -> Iterator[EndRequest]:
+    """In the block the signals are noted, and whoever runs it ends when its work is safe."""
+    request = EndRequest()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        _second_ends_at_once()
+        request.signal = number
+
+    before = _handle(note)
+    try:
+        yield request
+    finally:
+        if request.signal is None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def leave_signals_to_parent() -> None:
+    """In a worker process: whoever started it ends it. A cluster sends its signals to all processes at once."""
+    _handle(signal.SIG_IGN)
+
+
+def _second_ends_at_once() -> None:
+    _handle(signal.SIG_DFL)
+
+
+def _handle(handler: Handler | signal.Handlers) -> dict[int, Handler | signal.Handlers | int | None]:
+    """Set the handlers where that is possible; those of before. What ``nohup`` ignores stays ignored."""
+    before: dict[int, Handler | signal.Handlers | int | None] = {}
+    if threading.current_thread() is not threading.main_thread():
+        return before
+    for name in _NAMES:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
+    return before
