@@ -1,21 +1,52 @@
 """Mean and spread of figures over trainings that differ in their seed alone."""
 
-import json
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.metrics.manifest import Result, table_warnings
 from benchmarks.metrics.results_file import read_results
 from util.errors import UserError
 from util.files import write_json, write_text
+from util.json_files import read_json
 from util.report.tables import text_table
 
 MERGED_MARKDOWN, MERGED_JSON = "merged.md", "merged.json"
 FORMAT = 1
 Spread = dict[str, float | int | None]  # mean, std, n
-Table = tuple[dict[str, list[Result]], dict[str, Any]]  # results by method, and what else the file says
+
+
+@dataclass(frozen=True)
+class _Cost:
+    exact_gmacs: float
+
+
+@dataclass(frozen=True)
+class _Speed:
+    ms: float
+
+
+@dataclass(frozen=True)
+class _Entry:
+    training_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What a table's file says besides its figures."""
+
+    costs: dict[str, _Cost]
+    speed: dict[str, _Speed]
+    entries: dict[str, _Entry]
+    device: str
+
+    def knows(self, label: str) -> bool:
+        """Whether it says all of a method."""
+        return label in self.costs and label in self.speed and label in self.entries
+
+
+Table = tuple[dict[str, list[Result]], _Rest]  # results by method, and what else the file says
 
 
 def merge(paths: Sequence[Path], folder: Path) -> str:
@@ -34,7 +65,7 @@ def merge(paths: Sequence[Path], folder: Path) -> str:
     if len(paths) < 2 or len(set(paths)) < len(paths):
         raise UserError("--merge: expected two or more different table.json files, one a seed")
     tables = [(read_results(path), _rest(path)) for path in paths]
-    labels = [label for label in tables[0][0] if all(label in found for found, _ in tables)]
+    labels = [label for label in tables[0][0] if all(rest.knows(label) and label in found for found, rest in tables)]
     if not labels:
         raise UserError(f"--merge {paths[0]}: shares no method with the others; merge tables of the same methods")
     warnings = _warnings(paths, tables, labels)
@@ -56,8 +87,8 @@ def merge(paths: Sequence[Path], folder: Path) -> str:
 def _figures(label: str, tables: Sequence[Table]) -> dict[str, Spread]:
     """Cost, time and every metric of a method."""
     values: dict[str, list[float]] = {
-        "exact GMACs": [rest["costs"][label]["exact_gmacs"] for _, rest in tables],
-        "ms": [rest["speed"][label]["ms"] for _, rest in tables],
+        "exact GMACs": [rest.costs[label].exact_gmacs for _, rest in tables],
+        "ms": [rest.speed[label].ms for _, rest in tables],
     }
     for result in (result for found, _ in tables for result in found[label]):
         if result.value is not None:
@@ -65,12 +96,9 @@ def _figures(label: str, tables: Sequence[Table]) -> dict[str, Spread]:
     return {name: _spread(one) for name, one in values.items()}
 
 
-def _rest(path: Path) -> dict[str, Any]:
+def _rest(path: Path) -> _Rest:
     """What a table knows besides its figures."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not {"speed", "costs", "entries", "device"} <= set(content):
-        raise UserError(f"{path}: expected the table.json of `benchmark.py table`, found something else")
-    return dict(content)
+    return read_json(path, _Rest, expected="the table.json of `benchmark.py table`")
 
 
 def _heading(result: Result) -> str:
@@ -100,10 +128,10 @@ def _warnings(paths: Sequence[Path], tables: Sequence[Table], labels: Sequence[s
         left_out = [label for label in found if label not in labels]
         if left_out:
             warnings.append(f"left out: {', '.join(left_out)} of {path}, which others lack")
-        if rest["device"] != tables[0][1]["device"]:
-            warnings.append(f"warning: {path} was timed on {rest['device']}, {paths[0]} on {tables[0][1]['device']}")
+        if rest.device != tables[0][1].device:
+            warnings.append(f"warning: {path} was timed on {rest.device}, {paths[0]} on {tables[0][1].device}")
     for label in labels:
-        seeds = [rest["entries"][label]["training_seed"] for _, rest in tables]
+        seeds = [rest.entries[label].training_seed for _, rest in tables]
         if len(set(seeds)) < len(seeds):
             warnings.append(f"warning: {label} was trained with the seeds {seeds}; expected different ones")
     return table_warnings(rows) + warnings

@@ -4,13 +4,12 @@ The published evaluation: clips of 28 frames one after the other, each started a
 given and not evaluated.
 """
 
-import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from benchmarks.metrics.videos import CLIP_LENGTH, NUM_GIVEN, clip_ranges
 from data.build import build_geometry, build_kind
@@ -20,6 +19,7 @@ from data.storage.picture_files import ArrayCache
 from options.data_config import DataConfig
 from util.errors import UserError
 from util.files import write_json
+from util.json_files import read_json
 
 FORMAT = 1
 WINDOWS_OF_A_LONE_CLIP = 4
@@ -177,6 +177,17 @@ def cut_clips(protocol: Protocol, data: DataConfig, *, root: Path) -> Iterator[V
         yield VideoSequence(frames, encoder=kind.encoder, geometry=geometry)
 
 
+@dataclass(frozen=True)
+class _Written(Protocol):
+    """A protocol's file."""
+
+    format: Literal[1]
+
+    def protocol(self) -> Protocol:
+        """What it says."""
+        return Protocol(**{one.name: getattr(self, one.name) for one in fields(Protocol)})
+
+
 def write_protocol(path: Path, protocol: Protocol) -> None:
     """Keep a protocol as JSON."""
     write_json(path, {"format": FORMAT} | asdict(protocol))
@@ -188,16 +199,7 @@ def read_protocol(path: Path) -> Protocol:
     Raises:
         UserError: the file is missing or something else.
     """
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
-            raise ValueError("another format")
-        clips = tuple(Clip(**one) for one in values.pop("clips"))
-        return Protocol(**values, clips=clips)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: expected a protocol as `benchmark.py table` writes it, found something else ({error})"
-        ) from None
+    return read_json(path, _Written, expected="a protocol as `benchmark.py table` writes it").protocol()
 
 
 def counted(number: int, noun: str) -> str:

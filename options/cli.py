@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import difflib
-import json
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from options.values import checked, is_optional
 from util.errors import OneLineParser, UserError
+from util.json_files import read_json
 
 T = TypeVar("T")
 
@@ -74,12 +74,7 @@ def read_preset(name: str, known: dict[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         names = ", ".join(sorted(one.stem for one in PRESETS.glob("*.json")))
         raise UserError(f"--preset {name}: no such preset; there are {names}, or give the path of a .json file")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a JSON file ({error})") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: expected an object of options, found {type(values).__name__}")
+    values = read_json(path, dict[str, Any], expected="a JSON file, an object of options")
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise UserError(f"{path}: unknown option {', '.join(unknown)}")

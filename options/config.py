@@ -6,7 +6,7 @@ from typing import Literal
 from options.data_config import DataConfig
 from options.network_config import DiscriminatorConfig, GeneratorConfig
 from options.training_config import LossConfig, RunConfig, ScheduleConfig
-from options.values import option, require, require_at_least
+from options.values import option, require, require_at_least, require_plain_name
 from util.errors import UserError
 
 LIVE_PORT = 8000
@@ -163,6 +163,9 @@ class TestConfig:
         require(
             0 < self.keyframe_share <= 1, f"--keyframe_share {self.keyframe_share}: expected more than 0, at most 1"
         )
+        require_plain_name("--phase", self.phase)
+        if self.name is not None:
+            require_plain_name("--name", self.name)
         if (self.first_frame == "single") != (self.single_checkpoint is not None):
             raise UserError(
                 "--first_frame single and --single_checkpoint checkpoints/NAME go together: give both or none"

@@ -30,7 +30,9 @@ class GeneratorConfig:
     n_scales_spatial: int = option(1, "coarse to fine: scales, each twice the size of the one before")
     n_blocks_local: int = option(3, "residual blocks of each finer scale")
     warp_align_corners: bool = option(
-        True, "whether warping by a zero flow is the identity; published weights were trained without"
+        True,
+        "whether the generator's warp by a zero flow is the identity; published weights were trained without. Losses "
+        "always warp exactly: they measure real motion",
     )
     batch_statistics: bool = option(
         False, "at inference, normalise by each batch's own statistics; the published programs did, whatever they saved"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from options.values import option, require, require_at_least
+from options.values import option, require, require_at_least, require_plain_name
 
 Stage = Literal["first_frame", "teacher", "skd", "tkd"]
 
@@ -159,8 +159,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        is_plain = bool(self.name) and "/" not in self.name and not self.name.startswith(".")
-        require(is_plain, f"--name '{self.name}': expected a plain folder name")
+        require_plain_name("--name", self.name)
         require(0 <= self.seed < 2**31, f"--seed {self.seed}: expected 0 to {2**31 - 1}")
         require(
             0 < self.guard_lr_factor <= 1, f"--guard_lr_factor {self.guard_lr_factor}: expected more than 0, at most 1"

@@ -32,6 +32,12 @@ def require_at_least(smallest: int, config: Any, *names: str) -> None:
         require(value >= smallest, f"--{name} {value}: expected {expected}")
 
 
+def require_plain_name(flag: str, name: str) -> None:
+    """Raise a ``UserError`` unless ``name`` is that of one folder, which lies where it is put."""
+    is_plain = bool(name) and not name.startswith(".") and not any(one in name for one in "/\\\0")
+    require(is_plain, f"{flag} '{name}': expected a plain folder name")
+
+
 def is_optional(kind: Any) -> tuple[Any, bool]:
     """``X | None`` -> (X, True); anything else -> (itself, False)."""
     if get_origin(kind) in (Union, types.UnionType):

@@ -1,9 +1,12 @@
 """Quality of generated frames: ``benchmark.py metrics results/NAME/PHASE_LABEL`` or ``--fake DIR --real DIR``."""
 
 import argparse
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from benchmarks.command_line import RESULT_FILE
 from benchmarks.metrics.manifest import Result, table_warnings
@@ -15,6 +18,7 @@ from data.build import build_sequences
 from models import checkpoint as checkpoints
 from util.device import choose_device
 from util.errors import UserError
+from util.json_files import read_json
 
 # folders of results that are no methods
 REFERENCES = ("real", "semantics")
@@ -95,7 +99,7 @@ def _pairs(arguments: argparse.Namespace, folder: Path) -> list[Pair]:
 def _real_videos(arguments: argparse.Namespace) -> Sequence[Video]:
     if arguments.real is not None:
         return find_videos(arguments.real)
-    dataroot = arguments.dataroot or _from_results(arguments, "summary.json").get("dataset")
+    dataroot = arguments.dataroot or _dataset(arguments)
     if dataroot is None:
         raise UserError("--checkpoint says how frames are cut, not where they are: give --dataroot too")
     data = checkpoints.load(arguments.checkpoint, flag="--checkpoint").config.data
@@ -118,16 +122,31 @@ def _crop(arguments: argparse.Namespace) -> str:
 def _num_given(arguments: argparse.Namespace, method: str) -> dict[str, int] | int:
     if arguments.num_given is not None:
         return int(arguments.num_given)
-    sequence_results = _from_results(arguments, "metrics.json").get(method)
-    return NUM_GIVEN if sequence_results is None else {one["sequence"]: one["num_given"] for one in sequence_results}
+    path = _results_file(arguments, "metrics.json")
+    found = {} if path is None else read_json(path, dict[str, list[_SequenceResult]], expected=_WRITTEN)
+    return {one.sequence: one.num_given for one in found[method]} if method in found else NUM_GIVEN
 
 
-def _from_results(arguments: argparse.Namespace, name: str) -> dict:
-    """A JSON file of test.py's results; empty where there is none."""
+_WRITTEN = "what test.py writes; run it again"
+
+
+@dataclass(frozen=True)
+class _SequenceResult:
+    sequence: str
+    num_given: Annotated[int, msgspec.Meta(ge=0)]
+
+
+@dataclass(frozen=True)
+class _Summary:
+    dataset: str | None = None
+
+
+def _dataset(arguments: argparse.Namespace) -> str | None:
+    path = _results_file(arguments, "summary.json")
+    return None if path is None else read_json(path, _Summary, expected=_WRITTEN).dataset
+
+
+def _results_file(arguments: argparse.Namespace, name: str) -> Path | None:
+    """A JSON file of test.py's results; None where there is none."""
     path = None if arguments.results is None else arguments.results / name
-    if path is None or not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); run test.py again") from None
+    return path if path is not None and path.is_file() else None

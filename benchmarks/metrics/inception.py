@@ -4,7 +4,6 @@ torchvision's own weights are another training of another network: averages at t
 number of classes differ. Figures made with those are not FID.
 """
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from torchvision.models.inception import (
 
 from benchmarks.metrics.manifest import Backbone
 from models.frozen import Frozen
+from models.weights_file import fill, read_tensors
 from util.errors import UserError
 from util.files import file_sha256
 
@@ -99,14 +99,9 @@ def load_inception(path: str | None) -> tuple[FidInception, Backbone]:
         UserError: when there is no such file, or it holds something else.
     """
     file = _find(path)
+    expected = f"FID's Inception weights ({INCEPTION_FILES[0]})"
     network = FidInception()
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        # a plain dict, so that files older than the norms' counters load too
-        network.network.load_state_dict(dict(state))
-    except (RuntimeError, ValueError, TypeError, AttributeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{file}: expected FID's Inception weights ({INCEPTION_FILES[0]}), found: {reason}") from None
+    fill(network.network, read_tensors(file, expected=expected), where=str(file), expected=expected)
     return network, Backbone("FID's Inception-v3", file.name, file_sha256(file))
 
 

@@ -3,8 +3,8 @@
 The package downloads the backbone by itself, so it is built with random weights and gets torchvision's from a file.
 """
 
-import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks.metrics.manifest import Backbone
 from benchmarks.metrics.measure import MeanOverFrames, over_frames
+from models.weights_file import fill, read_tensors
 from util.errors import UserError
 from util.files import file_sha256
 from util.optional import require
@@ -51,24 +52,20 @@ def load_lpips(kind: str, *, backbone_weights: str | None, linear_weights: str |
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package calls torchvision's options by their old names
         network = package.LPIPS(net=kind, pretrained=False, pnet_rand=True, verbose=False)
-    features, channels = _read(backbone), _read(linear)
-    try:
-        # the package's slice2.3.weight is torchvision's features.3.weight, its lins.0 is lin0 of the file
-        network.net.load_state_dict({name: features[f"features{name[6:]}"] for name in network.net.state_dict()})
-        network.lins.load_state_dict({name: channels[f"lin{name}"] for name in network.lins.state_dict()})
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"lpips: {backbone} and {linear} are not the published weights of {kind}: {reason}") from None
+    expected = f"lpips: the published weights of {kind}"
+    # the package's slice2.3.weight is torchvision's features.3.weight, its lins.0 is lin0 of the file
+    _fill(network.net, backbone, lambda name: f"features{name[6:]}", expected=expected)
+    _fill(network.lins, linear, lambda name: f"lin{name}", expected=expected)
     hashes = f"{file_sha256(backbone)} + {file_sha256(linear)}"
     return network, Backbone(f"LPIPS 0.1, {kind}", f"{backbone.name} + {linear.name}", hashes)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, ValueError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"lpips: {path}: expected weights, found: {reason}") from None
+def _fill(network: nn.Module, path: Path, name_in_file: Callable[[str], str], *, expected: str) -> None:
+    """Give ``network`` those of a file's tensors that it has; the file calls them otherwise."""
+    state = read_tensors(path, expected=expected)
+    names = {name: name_in_file(name) for name in network.state_dict()}
+    given = {name: state[theirs] for name, theirs in names.items() if theirs in state}
+    fill(network, given, where=str(path), expected=expected)
 
 
 def make_lpips(

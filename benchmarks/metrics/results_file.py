@@ -1,14 +1,13 @@
 """Figures of several methods as a table, and as a JSON file for later comparisons."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from benchmarks.metrics.manifest import Backbone, Manifest, Result
-from util.errors import UserError
+from benchmarks.metrics.manifest import Result
 from util.files import write_json
+from util.json_files import read_json
 from util.report.tables import text_table
 
 FORMAT = 1
@@ -49,31 +48,21 @@ def write_results(path: Path, rows: dict[str, Sequence[Result]], *, not_measured
     write_json(path, {"format": FORMAT, "methods": methods, "not_measured": not_measured})
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A file of results; once they were called those of contestants."""
+
+    format: Literal[1]
+    methods: dict[str, list[Result]] = field(default_factory=dict)
+    contestants: dict[str, list[Result]] | None = None
+
+
 def read_results(path: Path) -> dict[str, list[Result]]:
     """What ``write_results`` wrote.
 
     Raises:
         UserError: the file is missing or something else.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}")
-        return {
-            name: [_result(one) for one in results]
-            for name, results in content.get("methods", content.get("contestants")).items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: expected what `python benchmark.py metrics` writes, found something else ({error})"
-        ) from None
-
-
-def _result(values: dict[str, Any]) -> Result:
-    manifest = {one.name: values["manifest"][one.name] for one in fields(Manifest)}
-    if manifest["backbone"] is not None:
-        manifest["backbone"] = Backbone(**manifest["backbone"])
-    # JSON knows no tuples
-    manifest |= {"clips": tuple(manifest["clips"]), "sizes": tuple(manifest["sizes"])}
-    interval = None if values["interval"] is None else tuple(values["interval"])
-    return Result(**(values | {"manifest": Manifest(**manifest), "interval": interval}))
+    content = read_json(path, _Written, expected="what `python benchmark.py metrics` writes")
+    methods = content.methods if content.contestants is None else content.contestants
+    return {name: list(results) for name, results in methods.items()}

@@ -3,9 +3,8 @@
 A JSON file of the same name beside it says how pictures go in and what its classes are.
 """
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 from data.kinds.label_sets import LabelSet
 from util.errors import UserError
 from util.files import short_hash
+from util.json_files import read_json
 from util.media.pictures import write_picture
 from util.optional import require
 
@@ -49,6 +49,17 @@ class LabelMaps(NamedTuple):
     instances: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Written:
+    """What the file beside a network says."""
+
+    size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    labels: list[str | int]
+    instances: list[str | int] = field(default_factory=list)
+
+
 def read_settings(path: Path, labels: LabelSet) -> SegmenterSettings:
     """The settings beside the network ``path``; labels are written by their names or ids in ``labels``.
 
@@ -57,17 +68,15 @@ def read_settings(path: Path, labels: LabelSet) -> SegmenterSettings:
     """
     path = path.with_suffix(".json")
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-        height, width = (int(number) for number in written["size"])
-        mean, std = (tuple(float(one) for one in written[name]) for name in ("mean", "std"))
-        if min(height, width) < 1 or len(mean) != 3 or len(std) != 3 or min(std) <= 0 or not written["labels"]:
-            raise ValueError("size, mean and std of other lengths or values, or no labels")
-        ids, instances = (_ids(written.get(name, []), labels) for name in ("labels", "instances"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        written = read_json(path, _Written, expected=f"such as {EXAMPLE}")
+        if min(written.size) < 1 or min(written.std) <= 0 or not written.labels:
+            raise ValueError("size or std of other values, or no labels")
+        ids, instances = (_ids(names, labels) for names in (written.labels, written.instances))
+    except ValueError as error:
         raise UserError(f"{path}: expected such as {EXAMPLE}, found something else ({error})") from None
     if instances and max(instances) > 64:
         raise UserError(f"{path}: expected instances of labels up to 64, found {max(instances)}; ids * 1000 must fit")
-    return SegmenterSettings((height, width), mean, std, ids, instances)
+    return SegmenterSettings(written.size, written.mean, written.std, ids, instances)
 
 
 def _ids(written: list[Any], labels: LabelSet) -> tuple[int, ...]:

@@ -3,17 +3,20 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
 from util.errors import UserError
+from util.json_files import parse_json
 from util.media.pictures import palette
 
 # the loader packs a label into a byte, of which the last value stands for what no label is
 MOST_LABELS = 255
 UNKNOWN = 255
 _NUM_IDS = 2**16
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Label:
     """One label: its number in the files, and how it is shown."""
 
     name: str
-    id: int
-    color: tuple[int, int, int]
+    id: Annotated[int, msgspec.Meta(ge=0, lt=_NUM_IDS)]
+    color: tuple[Byte, Byte, Byte]
 
 
 LabelSet = tuple[Label, ...]
@@ -166,13 +169,9 @@ def channel_table(labels: LabelSet, *, ignore_label: int | None) -> np.ndarray:
 
 def _parsed(text: str, *, where: str) -> LabelSet:
     """The labels of a JSON list."""
-    expected = f'{where}: expected a JSON list of {{"name": "road", "id": 7, "color": [128, 64, 128]}}'
-    try:
-        found = json.loads(text)
-        labels = tuple(_label(one) for one in found)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:80]
-        raise UserError(f"{expected}, found something else ({type(error).__name__}: {reason})") from error
+    expected = 'a JSON list of {"name": "road", "id": 7, "color": [128, 64, 128]}'
+    labels = parse_json(text, tuple[Label, ...], where=where, expected=expected)
+    expected = f"{where}: expected {expected}"
     if not 1 <= len(labels) <= MOST_LABELS:
         raise UserError(f"{expected} of 1 to {MOST_LABELS} labels, found {len(labels)}")
     ids = [label.id for label in labels]
@@ -180,13 +179,3 @@ def _parsed(text: str, *, where: str) -> LabelSet:
     if twice:
         raise UserError(f"{expected}, found id {twice[0]} twice; give every label its own")
     return labels
-
-
-def _label(row: Any) -> Label:
-    red, green, blue = row["color"]
-    values = (row["id"], red, green, blue)
-    if not all(type(value) is int for value in values) or not isinstance(row["name"], str):
-        raise ValueError(f"a name, and whole numbers for id and color, not {row}")
-    if not 0 <= row["id"] < _NUM_IDS or not all(0 <= value <= 255 for value in (red, green, blue)):
-        raise ValueError(f"id of 0 to {_NUM_IDS - 1} and colours of 0 to 255, not {row}")
-    return Label(row["name"], row["id"], (red, green, blue))

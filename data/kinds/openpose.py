@@ -4,7 +4,7 @@ A person is one array, float64 [137, 3]: x and y in pixels, and the detector's c
 OpenPose's BODY_25, the 70 of its face and the 21 of either hand. What was not seen is all zeros.
 """
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from data.storage.shards import read_text
 from util.errors import UserError
+from util.json_files import parse_json
 
 BODY, FACE = slice(0, 25), slice(25, 95)
 LEFT_HAND, RIGHT_HAND = slice(95, 116), slice(116, 137)
@@ -38,6 +39,13 @@ _LARGEST_POSITION = 1e5
 _FEWEST_OF_A_BODY = 3
 
 
+@dataclass(frozen=True)
+class _People:
+    """What an OpenPose file says."""
+
+    people: list[Any]
+
+
 def read_people(path: Path) -> list[np.ndarray]:
     """All people in the OpenPose file ``path``, each float64 [137, 3], in the order of the file.
 
@@ -47,14 +55,12 @@ def read_people(path: Path) -> list[np.ndarray]:
         UserError: the file is missing or is no such file; the place in it is named.
     """
     try:
-        values = json.loads(read_text(path))
+        text = read_text(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: expected an OpenPose file, found no file; check the path") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: expected OpenPose's JSON, but it cannot be read ({_brief(error)})") from error
-    people = values.get("people") if isinstance(values, dict) else None
-    if not isinstance(people, list):
-        raise UserError(f'{path}: expected {{"people": [...]}} as OpenPose writes it, found something else')
+    people = parse_json(text, _People, where=path, expected='{"people": [...]} as OpenPose\'s JSON has it').people
     return [_person(person, f"{path}: people[{number}]") for number, person in enumerate(people)]
 
 

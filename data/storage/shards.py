@@ -6,13 +6,14 @@ unpacked there; nothing is unpacked, files are read from their place in the tar 
 
 import io
 import os
+import stat as stat_kinds
 import tarfile
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from data.storage.size_index import kept
-from util.errors import UserError
+from util.errors import UserError, brief
 from util.names import natural_key
 
 SHARDS = "shard-*.tar"
@@ -45,9 +46,11 @@ def open_file(path: Path) -> BinaryIO:
 
     Raises:
         OSError: it cannot be opened.
-        UserError: a shard is damaged.
+        UserError: a shard is damaged, or the file is a pipe.
     """
     try:
+        if stat_kinds.S_ISFIFO(path.stat().st_mode):
+            raise UserError(f"{path}: expected a regular file, found a pipe, which may never end; remove it")
         return path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
         member = _member(path)
@@ -155,15 +158,17 @@ def _read_members(path: Path) -> dict[str, list[int]]:
     Raises:
         UserError: it is no whole tar file.
     """
+    found: dict[str, list[int]] = {}
+    num_bytes = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as archive:
-            found = {
-                member.name.removeprefix("./"): [member.offset_data, member.size]
-                for member in archive
-                if member.isfile() and not Path(member.name).name.startswith(".")
-            }
-    except (OSError, tarfile.TarError) as error:
-        raise UserError(f"{path}: expected a tar file, but it cannot be read ({error}); copy it again") from error
-    if any(offset + size > path.stat().st_size for offset, size in found.values()):
-        raise UserError(f"{path}: expected a whole tar file, found it cut off; copy it again")
+            for member in archive:
+                # a member of negative size would lead back to where it began, for ever
+                if member.size < 0 or member.offset_data + member.size > num_bytes:
+                    raise tarfile.ReadError(f"cut off: a file of {member.size} bytes in it")
+                if member.isfile() and not Path(member.name).name.startswith("."):
+                    found[member.name.removeprefix("./")] = [member.offset_data, member.size]
+    except (OSError, tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        raise UserError(f"{path}: expected a whole tar file, but it cannot be read ({brief(error)}); copy it again"
+                        ) from error  # fmt: skip
     return found

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from util.errors import UserError
 from util.files import write_text
+from util.json_files import read_json
 
 T = TypeVar("T")
 
@@ -75,8 +76,7 @@ def kept(
 
 def _read(index: Path) -> dict[str, list[Any]]:
     try:
-        found = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(index, dict[str, tuple[int, int, int, Any]], expected="an index")
+    except UserError:
         return {}
-    is_sound = isinstance(found, dict) and all(isinstance(one, list) and len(one) == 4 for one in found.values())
-    return found if is_sound else {}
+    return {name: list(one) for name, one in found.items()}

@@ -1,14 +1,10 @@
 """Estimators of reference flow behind one interface: FlowNet2, RAFT, and DIS; ``make_flow`` chooses."""
 
-import codecs
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import urlparse
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +13,7 @@ from models.flow.dis import DenseInverseSearch
 from models.flow.flownet2 import MULTIPLE, FlowNet2
 from models.flow.reference import FlowEstimator
 from models.frozen import Frozen
+from models.weights_file import fill, read_tensors
 from util.errors import UserError
 from util.files import short_hash
 
@@ -78,28 +75,6 @@ class RaftEstimator(FlowNetwork):
         return missing // 2, missing - missing // 2
 
 
-def _read_state(path: Path, *, published: str) -> Mapping[str, Tensor]:
-    """The tensors of a published file, without executing anything in it."""
-    if not path.is_file():
-        raise UserError(f"--flow_weights {path}: no such file; expected {published}")
-    # old training loops saved their best error beside the weights, as a number of numpy's
-    scalar: Any = np.float64(0).__reduce__()[0]
-    kinds: list[Any] = [np.dtype, type(np.dtype("float64")), type(np.dtype("float32")), codecs.encode]
-    numbers = [scalar, (scalar, "numpy.core.multiarray.scalar"), *kinds]
-    try:
-        with torch.serialization.safe_globals(numbers):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch's errors for broken files are of many kinds, and advise to switch the safety off
-        raise UserError(
-            f"--flow_weights {path}: expected {published}, found {path.stat().st_size / 1e6:.1f} MB that cannot be "
-            "read as tensors alone; fetch the file again"
-        ) from None
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"--flow_weights {path}: expected {published}, found no tensors by name; fetch the file again")
-    return state
-
-
 def load_published(network: nn.Module, path: Path, *, published: str) -> None:
     """Give ``network``, whose parameters may be on the meta device, the weights of a published file.
 
@@ -111,23 +86,13 @@ def load_published(network: nn.Module, path: Path, *, published: str) -> None:
     Raises:
         UserError: when the file is absent or broken, is another one than its name's digits say, or does not fit.
     """
-    state = _read_state(path, published=published)
+    state = read_tensors(path, expected=published, flag="--flow_weights")
     digits = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
     if digits is not None and not (found := short_hash(path)).startswith(digits[1]):
         raise UserError(
             f"--flow_weights {path}: expected sha256 {digits[1]}…, as its name says, found {found}; fetch it again"
         )
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    given = {name: tuple(value.shape) for name, value in state.items()}
-    wrong = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
-    if wrong:
-        raise UserError(
-            f"--flow_weights {path}: expected {published} with {len(wanted)} tensors, found {len(given)}, of which "
-            f"{sum(name in wanted and name not in wrong for name in given)} fit; the first that differs is {wrong[0]}: "
-            f"expected {wanted.get(wrong[0], 'none')}, found {given.get(wrong[0], 'none')}; give the published file"
-        )
-    single = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-    network.load_state_dict(single, assign=True)
+    fill(network, state, where=f"--flow_weights {path}", expected=published, assign=True)
 
 
 def make_flownet2(weights: str | None) -> FlowNet2Estimator:

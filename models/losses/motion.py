@@ -30,7 +30,10 @@ def add_flow_terms(
     confidence: Tensor,
     weights: LossWeights,
 ) -> None:
-    """Add the terms of the predicted flow [N, 2, H, W] and weight [N, 1, H, W]; ``before`` precedes ``real``."""
+    """Add the terms of the predicted flow [N, 2, H, W] and weight [N, 1, H, W]; ``before`` precedes ``real``.
+
+    Losses warp exactly, whatever ``--warp_align_corners`` says of the generator: they measure real motion.
+    """
     table.add("F_Flow", masked_l1(flow, reference, confidence), weight=weights.flow)
     table.add("F_Warp", masked_l1(real, warp(before, flow), confidence), weight=weights.flow_warp)
     if weights.trust_warp > 0:

@@ -1,7 +1,6 @@
 """Perceptual loss: distance of the features of a frozen backbone (VGG19 or EfficientNet-Lite0)."""
 
 import importlib.util
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from models.frozen import Frozen
 from models.losses.pixel import l1
 from models.losses.table import LossTable
+from models.weights_file import fill, read_tensors
 from util.errors import UserError
 from util.files import short_hash
 
@@ -78,7 +78,8 @@ class EfficientNetLite0(Frozen):
         from efficientnet_lite_pytorch import EfficientNet
 
         network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        expected = "EfficientNet-Lite0's weights as its package carries them"
+        fill(network, read_tensors(weights, expected=expected), where=str(weights), expected=expected)
         self.prepare = ImageNetInput()
         self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         self.blocks = nn.ModuleList(list(network._blocks)[: self.tapped_blocks[-1] + 1])
@@ -199,16 +200,12 @@ def find_efficientnet_lite0() -> Path | None:
 
 
 def _load_vgg19(path: Path, *, normalise: bool) -> VGG19:
+    expected = f"VGG19's weights as torchvision publishes them ({VGG19_FILE})"
     network = VGG19(normalise=normalise)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        wanted = {name: state[name] for name in network.state_dict()}
-        network.load_state_dict(wanted)
-    except (KeyError, RuntimeError, ValueError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{path}: expected VGG19's weights as torchvision publishes them ({VGG19_FILE}): {reason}"
-        ) from None
+    names = network.state_dict()
+    # the file has its classifier too
+    state = {name: value for name, value in read_tensors(path, expected=expected).items() if name in names}
+    fill(network, state, where=str(path), expected=expected)
     return network
 
 

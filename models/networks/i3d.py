@@ -1,6 +1,5 @@
 """I3D, a frozen network for videos: features for the global temporal loss and for FVD."""
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -8,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.frozen import Frozen
-from util.errors import UserError
+from models.weights_file import fill, read_tensors
 
 FEATURES = 1024
 KINETICS_CLASSES = 400
@@ -154,17 +153,7 @@ def load_i3d(path: str | Path, *, flag: str = "--i3d_weights") -> I3D:
         UserError: when there is no such file, or it holds something else.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{flag} {path}: no such file; expected I3D's RGB Kinetics weights (rgb_imagenet.pt, 50 MB)")
+    expected = "I3D's RGB Kinetics weights (rgb_imagenet.pt, 50 MB)"
     network = I3D()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        # a plain dict, so that files older than the norms' counters load too
-        network.load_state_dict(dict(state))
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError, pickle.UnpicklingError,
-            AssertionError) as error:  # fmt: skip
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{flag} {path}: expected I3D's RGB Kinetics weights (rgb_imagenet.pt), found: {reason}"
-        ) from None
+    fill(network, read_tensors(path, expected=expected, flag=flag), where=f"{flag} {path}", expected=expected)
     return network
