@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stream import HOUR, LOOP, run, semantics
+from benchmarks.command_line import HOUR
+from benchmarks.stream import LOOP, run, semantics
 from util.errors import UserError
 
 
