@@ -295,7 +295,8 @@ def _places(part: Part, problems: Problems) -> dict[str, Path]:
     if found is None:
         if part.is_needed:
             problems.add(
-                f"{part.root}: {expected}, found no such folder; {part.remedy}, or check --dataroot and --phase"
+                f"{part.root}: {expected}, found no such folder; {part.remedy}, or check --dataroot, "
+                "--dataset_mode and --phase"
             )
         return {}
     places = {name: part.root / name for name in found.folders}

@@ -21,6 +21,7 @@ from util.errors import UserError
 from util.media.pictures import semantic_to_rgb
 
 NUM_LANDMARKS = 68
+_EYES, _MOUTH = slice(36, 48), slice(48, 68)
 _FOREHEAD = range(NUM_LANDMARKS, NUM_LANDMARKS + 15)
 
 # The curves of each part of the face, by landmark; the numbers from 68 on are the forehead of ``with_forehead``.
@@ -286,14 +287,17 @@ class FaceFrames(Frames):
         return face_width(self.points(index))
 
     def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
-        """See ``Frames.check``; landmarks outside the frame are suspicious."""
+        """See ``Frames.check``; landmarks outside the frame, and faces that lie or hang, are suspicious."""
         if part != "keypoints":
             return super().check(part, index, size=size)
         height, width = size
         self._box(index, height=height, width=width)
         x, y = self.points(index).T
         num_outside = int(((x < 0) | (y < 0) | (x >= width) | (y >= height)).sum())
-        return f"{num_outside} of {NUM_LANDMARKS} landmarks lie outside the frame" if num_outside else None
+        if num_outside:
+            return f"{num_outside} of {NUM_LANDMARKS} landmarks lie outside the frame"
+        x, y = self.points(index)[_MOUTH].mean(axis=0) - self.points(index)[_EYES].mean(axis=0)
+        return None if y > abs(x) else "the mouth is not below the eyes; are its lines x,y, with y from the top?"
 
     def box(self, index: int) -> Box:
         """The surroundings of the face in frame ``index``."""

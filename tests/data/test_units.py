@@ -1,5 +1,6 @@
 """Pictures are read as viewers show them, numbers in their units; others are converted or refused by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ from PIL import Image, ImageCms
 
 from data.build import build_sequences
 from data.checking import validate
+from data.kinds.face import landmarks_as_text, read_landmarks
 from data.kinds.label_sets import CITYSCAPES_35
 from data.kinds.openpose import people_as_json, read_people
 from data.prepare.pose import prepare_pose
 from data.prepare.street import folder_drives, write_drives
 from data.storage.picture_files import picture_size, profile_note, read_ids, read_picture
 from options.config import DataConfig
+from tests.data.synthetic_face import write_face_dataset
 from tests.data.test_prepare_pose import walk
 from util.errors import UserError
 from util.files import write_json
@@ -194,3 +197,22 @@ def test_colours_of_a_profile_become_those_of_srgb(tmp_path: Path, suffix: str) 
     assert np.abs(read_picture(other).astype(int) - (100, 200, 50)).max() <= 3
     assert profile_note(other) == "colours of the profile 'swap built-in' are converted to sRGB"
     assert (read_ids(saved(tmp_path / "ids.png", IDS, icc_profile=exchanged())) == IDS).all()
+
+
+@pytest.mark.parametrize("change", [lambda points: points[:, ::-1], lambda points: (0, 128) + points * (1, -1)])
+def test_landmarks_of_a_face_that_lies_or_hangs_are_told(
+    tmp_path: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """As of lines y,x, and of y that is counted from the bottom."""
+    write_face_dataset(tmp_path)
+    assert not validate(DataConfig(), root=tmp_path, phases=["train"]).findings
+    path = next((tmp_path / "train_keypoints").glob("*/*.txt"))
+    path.write_text(landmarks_as_text(change(read_landmarks(path))))
+    (finding,) = validate(DataConfig(), root=tmp_path, phases=["train"]).findings
+    assert finding.message.startswith(f"{path}: the mouth is not below the eyes") and not finding.is_error
+
+
+def test_a_folder_that_is_missing_may_be_that_of_another_kind(tmp_path: Path) -> None:
+    write_face_dataset(tmp_path)
+    findings = validate(DataConfig(dataset_mode="pose"), root=tmp_path, phases=["train"]).findings
+    assert "check --dataroot, --dataset_mode and --phase" in findings[0].message

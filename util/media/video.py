@@ -293,8 +293,7 @@ class VideoWriter:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise ValueError(f"expected a uint8 frame [H, W, 3], got {frame.dtype} {list(frame.shape)}")
         if self.num_frames == 0:
-            self._shape = frame.shape
-            self._stream = self._new_stream(*_even(frame).shape[:2])
+            self._shape, self._stream = frame.shape, self._new_stream(*_even(frame).shape[:2])
         if frame.shape != self._shape:
             raise ValueError(f"expected frames of shape {list(self._shape)} throughout, got {list(frame.shape)}")
         picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24").reformat(
