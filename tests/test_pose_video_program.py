@@ -81,3 +81,14 @@ def test_a_model_of_densepose_says_what_to_do(tmp_path: Path) -> None:
     video = write_talk(tmp_path / "dance.mp4", num_frames=2)
     with pytest.raises(UserError, match="train one with --openpose_only"):
         program.run_video(config_of("--checkpoint", both, "--video", video))
+
+
+def test_somebody_else_in_a_dance_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finder = body_finder(without=[])
+    monkeypatch.setattr(finder, "most_at_once", 2, raising=False)
+    monkeypatch.setattr("data.prepare.pose_video.BlazePose", lambda: finder)
+    video = write_talk(tmp_path / "dance.mp4", num_frames=4)
+    main(build_parser().parse_args(["pose", str(video), "--out", str(tmp_path / "data"), "--phase", "test"]))
+    assert f"{video}: up to 2 people at once, the largest at the start is followed" in capsys.readouterr().out

@@ -147,7 +147,7 @@ def test_frames_of_another_size_are_named(tmp_path: Path) -> None:
     path = tmp_path / "grows.h264"
     with path.open("wb") as file:
         for size in ((48, 64), (64, 96)):
-            write(tmp_path / "part.h264", shades(5, height=size[0], width=size[1]), options={"bf": "0"})
+            write(tmp_path / "part.h264", shades(5, height=size[0], width=size[1]), options={"bf": "0", "g": "3"})
             file.write((tmp_path / "part.h264").read_bytes())
     with pytest.raises(UserError, match="expected frames of 64 x 48 like the first, found 96 x 64 at frame 5"):
         list(read_video(path))
@@ -155,7 +155,7 @@ def test_frames_of_another_size_are_named(tmp_path: Path) -> None:
 
 def test_uneven_times_are_told_and_make_a_mean_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "screen.mkv"
-    write(path, shades(6), times=[0, 1, 2, 8, 9, 10], options={"bf": "0"})
+    write(path, shades(6), times=[0, 1, 2, 8, 9, 10], options={"bf": "0", "g": "3"})
     prepare_paired(path, path, tmp_path / "out", phase="train", name="s")
     told = capsys.readouterr().out
     assert "0.04 to 0.24 s apart" in told
@@ -194,3 +194,23 @@ def test_a_video_without_its_table_is_called_cut_off(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video at all")
     with pytest.raises(UserError, match="found something else"):
         probe(tmp_path / "text.mp4")
+
+
+def test_interlaced_frames_and_transparency_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "fields.mp4", shades(4), options={"x264-params": "tff=1"})
+    assert "interlaced" in " ".join(video_notes(tmp_path / "fields.mp4"))
+    with av.open(str(tmp_path / "clear.mkv"), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "bgra"
+        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 4), 128, np.uint8), format="bgra")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert "transparent" in " ".join(video_notes(tmp_path / "clear.mkv"))
+    write(tmp_path / "plain.mp4", shades(4))
+    assert video_notes(tmp_path / "plain.mp4") == []
+
+
+def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path: Path) -> None:
+    """As after a cut without encoding anew: what is before the cut but is needed to decode stays in the file."""
+    write(tmp_path / "cut.mp4", shades(12), times=[number - 4 for number in range(12)], options={"bf": "0", "g": "3"})
+    assert probe(tmp_path / "cut.mp4").num_frames == len(list(read_video(tmp_path / "cut.mp4"))) == 8

@@ -55,7 +55,7 @@ def shown(frame: av.VideoFrame, stream: VideoStream) -> np.ndarray:
 
 
 def conversions(frame: av.VideoFrame, stream: VideoStream) -> list[str]:
-    """What ``shown`` does to a frame beyond decoding it, in words."""
+    """What ``shown`` does to a frame beyond decoding it, and what it leaves undone, in words."""
     notes = []
     width, height = _square_size(frame, stream)
     if (width, height) != (frame.width, frame.height):
@@ -67,6 +67,11 @@ def conversions(frame: av.VideoFrame, stream: VideoStream) -> list[str]:
         transfer, primaries = int(frame.color_trc), int(frame.color_primaries)
         names = [name for name in (_HDR_NAMES.get(transfer), _PRIMARIES_NAMES.get(primaries)) if name]
         notes.append(f"{', '.join(names)} converted to BT.709, brighter light than white is clipped")
+    if frame.interlaced_frame:
+        notes.append("interlaced, which stays: what moves has combs; deinterlace it first (ffmpeg -vf bwdif)")
+    # the decoder of VP9 knows no transparency, the container does
+    if stream.metadata.get("alpha_mode") == "1" or any(one.is_alpha for one in frame.format.components):
+        notes.append("transparent in part, which is left out: hidden colours show; lay it over one colour first")
     return notes
 
 

@@ -81,7 +81,7 @@ def probe(path: Path) -> VideoInfo:
     height, width, _ = next(read_video(path)).shape
     packets = scan_packets(path)
     with opened_video(path) as (_, stream):
-        return VideoInfo(packets.frames_per_second, stream.frames or len(packets.times) or None, height, width)
+        return VideoInfo(packets.frames_per_second, len(packets.times) or stream.frames or None, height, width)
 
 
 def scan_packets(path: Path) -> Packets:
