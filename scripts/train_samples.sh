@@ -2,7 +2,7 @@
 # Train the sample models of a kind from nothing, as those that are shipped in checkpoints/KIND_sample_{teacher,student}:
 #   bash scripts/train_samples.sh KIND [FLAG...]      KIND: face, street, pose; flags go to every training
 # Four trainings, in minutes of one core: the teacher small, then at full size, then the student (SKD, TKD):
-#   face 26 + 100 + 40 + 25, street 28 + 50 + 40 + 20, pose 24 + 42 + 40 + 20
+#   face 26 + 100 + 40 + 25, street 28 + 94 + 40 + 20, pose 24 + 38 + 40 + 20
 # An interrupted training goes on where it was saved. 16-bit copies take the places of the shipped models.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
@@ -12,11 +12,11 @@ data=datasets/${kind}_sample
 case $kind in
 face) minutes=(26 100 40 25) sizes=(64 128) of_kind=(--ngf 24 --affine 1) ;;
 street)
-    minutes=(28 50 40 20) sizes=(128 256) data=datasets/street_sample_8
+    minutes=(28 94 40 20) sizes=(128 256) data=datasets/street_sample_8
     of_kind=(--dataset_mode street --use_instance --fg --ngf 20 --affine 0.3)
     ;;
 pose)
-    minutes=(24 42 40 20) sizes=(128 256) data=datasets/pose_sample_5
+    minutes=(24 38 40 20) sizes=(128 192) data=datasets/pose_sample_5
     of_kind=(--dataset_mode pose --openpose_only --resize_or_crop scaleHeight --ngf 20 --affine 0.5)
     ;;
 *) echo "train_samples.sh $kind: expected face, street or pose" >&2 && exit 2 ;;
