@@ -279,8 +279,12 @@ def _read_metadata(path: Path) -> VideoMetadata:
     noted = parse_json(text, VideoNotes, where=path, expected=expected)
     rate = noted.frames_per_second
     size = None if noted.height is None or noted.width is None else (noted.height, noted.width)
-    if not 0 < rate < float("inf") or size is not None and min(size) < 1:
-        raise UserError(f"{path}: expected a positive rate and size, found {rate} and {size}; mend or remove it")
+    is_half = (noted.height is None) != (noted.width is None)
+    if not 0 < rate < float("inf") or is_half or (size is not None and min(size) < 1):
+        raise UserError(
+            f"{path}: expected a positive rate and size, found {rate} and {noted.height} x {noted.width}; mend or "
+            "remove it"
+        )
     return VideoMetadata(rate, size, noted.finder)
 
 

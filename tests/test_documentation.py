@@ -7,7 +7,7 @@ import pytest
 PAGES = sorted([*Path("docs").glob("*.md"), Path("README.md"), Path("checkpoints/README.md")])
 FOLDERS = ("benchmarks", "data", "docs", "models", "options", "scripts", "tests", "util")
 # a path, and what follows it where it is the beginning of several
-PATH = re.compile(rf"(?<![\w/<])((?:{'|'.join(FOLDERS)})/[\w/]*(?:\.(?:py|sh|md|json|png|jpg|txt)\b)?)([{{<*]?)")
+PATH = re.compile(rf"(?<![\w/<])((?:{'|'.join(FOLDERS)})/[\w/]*(?:\.(?:py|sh|md|json|png|jpg|webp|txt)\b)?)([{{<*]?)")
 
 
 def sources() -> str:

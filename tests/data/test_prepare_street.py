@@ -136,9 +136,9 @@ def test_unknown_ids_count_as_the_label_that_is_told_and_other_maps_stay_linked(
     ("arguments", "expected"),
     [
         (["nowhere"], "nowhere: expected a folder of label maps"),
-        (["{root}"], "expected label maps, found none"),
+        (["{root}"], "expected label maps (*.png"),
         (["{root}/maps", "--images", "{root}/frames"], "frames/1: expected one of the pictures"),
-        (["{root}/maps", "--images", "{root}"], "expected pictures, found none"),
+        (["{root}/maps", "--images", "{root}"], "expected pictures (*.png"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, arguments: list[str], expected: str) -> None:

@@ -373,15 +373,15 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except av.FFmpegError as error:
         if _begins_like_mp4(path):
             raise UserError(
-                f"{path}: expected a whole video, found it cut off: the table of its frames, which stands at its end, "
-                "is missing; copy or record it again"
+                f"{path}: expected a whole video, found it cut off before the table of its frames; copy it again"
             ) from error
         raise UserError(f"{path}: expected a video file, found something else ({error.strerror})") from error
     with container:
         streams = [stream for stream in container.streams.video if not _is_attached_picture(stream)]
         if not streams:
             raise UserError(f"{path}: expected a video file, found no video stream in it")
-        check_area(path, streams[0].width, streams[0].height)
+        if streams[0].codec_context is not None:  # else there is no decoder, and no size
+            check_area(path, streams[0].width, streams[0].height)
         yield container, streams[0]
 
 
