@@ -30,6 +30,7 @@ from util.manifest import checked_file, read_manifest
 FORMAT = 1
 CONFIG_FILE = "config.json"
 STATE_FILE = "training_state.pt"
+_TRIES = 5
 LOCK = ".lock"  # of a run's folder
 # users have files of this name: it stays, though the code says discriminator
 DISCRIMINATOR_FILES = "critic_"
@@ -242,16 +243,34 @@ def load(path: str | Path, *, flag: str) -> Checkpoint:
     Raises:
         UserError: when there is no save, or its config is broken or of a newer format.
     """
-    folder = find(path, flag=flag)
-    file = folder / CONFIG_FILE
-    hashes = read_manifest(folder)
-    with checked_file(file, hashes):
-        expected = f"a checkpoint of format {FORMAT}; use another save of the run"
-        described = read_json(file, _Described, expected=expected)
+    for tries_left in reversed(range(_TRIES)):
+        folder = find(path, flag=flag)
+        file = folder / CONFIG_FILE
+        before, hashes = _identity(file), read_manifest(folder)
+        try:
+            with checked_file(file, hashes):
+                expected = f"a checkpoint of format {FORMAT}; use another save of the run"
+                described = read_json(file, _Described, expected=expected)
+            if before == _identity(file):
+                break
+        except UserError:
+            if before == _identity(file):
+                raise
+        if not tries_left:  # a training put a new save in its place each time
+            raise UserError(f"{file}: was written anew while it was read; start again")
     if described.format != FORMAT:
         raise UserError(f"{file}: expected a checkpoint of format {FORMAT}; it was written by another version")
     config = from_json(TrainConfig, described.config, where=str(file))
     return Checkpoint(folder, config, described.step, _read_metadata(described, where=file), hashes)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _read_metadata(described: _Described, *, where: Path) -> dict[str, Any]:

@@ -265,7 +265,9 @@ def test_a_signal_ends_a_program_and_its_scratch(tmp_path: Path, name: str) -> N
         "        (two[0] / 'frame').write_text('half'); print('ready', flush=True); time.sleep(60)\n"
         "run_program(main, debug=False)"
     )
-    command = [sys.executable, "-c", program, str(tmp_path)]
+    # a test run that was itself started by nohup would pass on that SIGHUP is ignored
+    heard = f"import signal; signal.signal(signal.{name}, signal.SIG_DFL)\n{program}"
+    command = [sys.executable, "-c", heard, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.send_signal(signal.Signals[name])

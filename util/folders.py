@@ -62,7 +62,7 @@ def _check_place(told: Path, folder: Path) -> None:
     """Refuse what cannot be renamed, before any work is done."""
     if Path.cwd().is_relative_to(folder):
         raise UserError(f"{told}: expected a folder of its own, found the current one or one above; name another")
-    if folder.is_mount():
+    if os.path.ismount(folder):  # unlike pathlib, false where it vanished meanwhile
         raise UserError(f"{told}: is a disk of its own; give a folder in it")
 
 
@@ -134,7 +134,11 @@ def hidden(folder: Path, kind: str) -> list[Path]:
         found = [path for path in folder.parent.iterdir() if pattern.fullmatch(path.name)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(found, key=lambda path: path.lstat().st_mtime_ns, reverse=True)
+    ages = {}
+    for path in found:
+        with suppress(FileNotFoundError):  # its writer removed it meanwhile
+            ages[path] = path.lstat().st_mtime_ns
+    return sorted(ages, key=lambda path: ages[path], reverse=True)
 
 
 def recover(folder: Path) -> None:

@@ -158,7 +158,7 @@ def test_raft_weights_come_from_torchs_cache_and_are_never_fetched(
         make_flow("raft")
     cached = tmp_path / "checkpoints" / raft_file()
     cached.parent.mkdir()
-    torch.save({}, cached)
+    torch.save({"weight": torch.zeros(1)}, cached)
     with pytest.raises(UserError, match=r"expected sha256 [0-9a-f]{8}…, as its name says, found"):
         make_flow("raft")
 
