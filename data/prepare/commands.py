@@ -1,6 +1,7 @@
 """What each sub-command of ``python -m data.prepare`` does with its arguments."""
 
 import argparse
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from data.detectors.blaze_pose import body_finder_note
@@ -60,15 +61,8 @@ def _prepare_street_videos(arguments: argparse.Namespace) -> None:
     labels = read_label_set(arguments.label_set)
     network = Segmenter(arguments.segmenter, labels=labels)  # mistakes are told before any work
     common_finder([network.note, *noted_finders(arguments.out)])
-    work = partial(
-        prepare_street_task,
-        out=arguments.out,
-        segmenter=arguments.segmenter,
-        labels=labels,
-        frames_per_second=arguments.fps,
-        suffix=f".{arguments.format}",
-    )
-    run_tasks(_tasks(arguments), work, out=arguments.out, parts=PARTS, jobs=arguments.jobs)
+    work = partial(prepare_street_task, segmenter=arguments.segmenter, labels=labels)
+    _run_videos(arguments, work, parts=PARTS)
 
 
 def _prepare_paired(arguments: argparse.Namespace) -> None:
@@ -114,21 +108,14 @@ def _prepare_face(arguments: argparse.Namespace) -> None:
     if arguments.retarget is not None:
         common_finder([finder_note(arguments.finder), *noted_finders(arguments.retarget)])
         reference = read_reference(arguments.retarget)
-    run_tasks(
-        _tasks(arguments),
-        partial(
-            prepare_face_task,
-            out=arguments.out,
-            finder=arguments.finder,
-            enlarge=arguments.enlarge,
-            frames_per_second=arguments.fps,
-            suffix=f".{arguments.format}",
-            reference=reference,
-        ),
-        out=arguments.out,
-        parts=("img", "keypoints") if reference is None else ("keypoints",),
-        jobs=arguments.jobs,
-    )
+    work = partial(prepare_face_task, finder=arguments.finder, enlarge=arguments.enlarge, reference=reference)
+    _run_videos(arguments, work, parts=("img", "keypoints") if reference is None else ("keypoints",))
+
+
+def _run_videos(arguments: argparse.Namespace, work: Callable[..., None], *, parts: Sequence[str]) -> None:
+    """Let ``work`` make a sequence of each part of the videos; ``parts`` are its folders behind the phase."""
+    work = partial(work, out=arguments.out, frames_per_second=arguments.fps, suffix=f".{arguments.format}")
+    run_tasks(_tasks(arguments), work, out=arguments.out, parts=parts, jobs=arguments.jobs)
 
 
 def _tasks(arguments: argparse.Namespace) -> list[Task]:
@@ -156,15 +143,8 @@ def _prepare_pose_videos(arguments: argparse.Namespace) -> None:
     if not arguments.videos:
         raise UserError("expected VIDEO, or OpenPose's files with --openpose; give one of them")
     common_finder([body_finder_note(), *noted_finders(arguments.out)])
-    work = partial(
-        prepare_pose_task,
-        out=arguments.out,
-        smoothing=arguments.smoothing,
-        longest_gap=arguments.longest_gap,
-        frames_per_second=arguments.fps,
-        suffix=f".{arguments.format}",
-    )
-    run_tasks(_tasks(arguments), work, out=arguments.out, parts=("img", "openpose"), jobs=arguments.jobs)
+    work = partial(prepare_pose_task, smoothing=arguments.smoothing, longest_gap=arguments.longest_gap)
+    _run_videos(arguments, work, parts=("img", "openpose"))
 
 
 def _prepare_shards(arguments: argparse.Namespace) -> None:
