@@ -10,12 +10,14 @@ from filelock import FileLock, Timeout
 
 from util.errors import UserError
 
+_PATIENCE = 1.0  # seconds: a process that was killed a moment ago may still hold it
+
 
 @contextmanager
 def locked(path: Path, *, place: Path) -> Iterator[None]:
     """Hold the lock file ``path`` in the block; the same process may take it again inside.
 
-    The lock ends with its process, however that ends. The file is removed, with folders made for it in vain.
+    The lock ends with its process, however that ends. One that is held is tried for a second. The file is removed, with folders made for it in vain.
 
     Args:
         path: the lock file.
@@ -28,7 +30,7 @@ def locked(path: Path, *, place: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, is_singleton=True, thread_local=False)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=_PATIENCE)
     except Timeout:
         raise UserError(f"{place}: in use by {_holder(path)}; wait until it ends, or give another name") from None
     try:

@@ -1,5 +1,6 @@
 """Ends that a cluster or a closed terminal asks for: SIGTERM and SIGHUP. A second signal ends at once."""
 
+import os
 import signal
 import sys
 import threading
@@ -56,8 +57,22 @@ def deferred_end() -> Iterator[EndRequest]:
 
 
 def leave_signals_to_parent() -> None:
-    """In a worker process: whoever started it ends it. A cluster sends its signals to all processes at once."""
-    _handle(signal.SIG_IGN)
+    """In a worker process: from here on only the process that started it can end it with a signal.
+
+    A cluster sends its signals to all processes at once, and the parent still needs its workers to finish and save.
+    The parent's own signal must work: Python sends it at exit to the workers that are left, and waits for them.
+    """
+    if not hasattr(signal, "sigwaitinfo"):  # macOS, Windows: the signals end a worker as ever
+        return
+    parent, numbers = os.getppid(), {getattr(signal, name) for name in _NAMES}
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+    def obey_parent() -> None:
+        while signal.sigwaitinfo(numbers).si_pid != parent:
+            pass
+        os._exit(0)  # torch takes another code for an accident
+
+    threading.Thread(target=obey_parent, daemon=True).start()
 
 
 def _second_ends_at_once() -> None:
