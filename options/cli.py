@@ -17,14 +17,14 @@ T = TypeVar("T")
 PRESETS = Path(__file__).parent / "presets"
 
 
-def _flags(kind: Any) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
-    """All (field, type) of a dataclass, those of nested dataclasses included."""
+def _flags(kind: Any) -> Iterator[tuple[Any, dataclasses.Field[Any], Any]]:
+    """All (dataclass, field, type) of a dataclass, those of nested dataclasses included."""
     hints = typing.get_type_hints(kind)
     for one in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[one.name]):
             yield from _flags(hints[one.name])
         else:
-            yield one, hints[one.name]
+            yield kind, one, hints[one.name]
 
 
 def _number(kind: type, flag: str) -> Any:
@@ -37,10 +37,10 @@ def _number(kind: type, flag: str) -> Any:
     return parse
 
 
-def _add_flag(parser: argparse.ArgumentParser, one: dataclasses.Field[Any], kind: Any) -> None:
+def _add_flag(group: argparse._ArgumentGroup, one: dataclasses.Field[Any], kind: Any) -> None:
     kind, _ = is_optional(kind)
     names = [f"--{one.name}", *one.metadata["aliases"]]
-    shown = "" if one.default is None or kind is bool or one.default == "" else f" (default: {one.default})"
+    shown = "" if one.default in (None, "") or one.default is False else f" (default: {one.default})"
     # a default given on the command line must be told from one that was not: presets come between the two
     settings: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": one.metadata["help"] + shown}
     if kind is bool:
@@ -55,7 +55,7 @@ def _add_flag(parser: argparse.ArgumentParser, one: dataclasses.Field[Any], kind
     alone = one.metadata.get("alone")
     if alone is not None:
         settings |= {"nargs": "?", "const": alone}
-    parser.add_argument(*names, **settings)
+    group.add_argument(*names, **settings)
 
 
 def _switch(text: str) -> bool:
@@ -92,17 +92,27 @@ def _build(kind: type[T], values: dict[str, Any]) -> T:
     return kind(**chosen)
 
 
+def build_parser(kind: Any, *, description: str) -> argparse.ArgumentParser:
+    """The command line of a config: a flag a field, a group of ``--help`` a dataclass."""
+    parser = OneLineParser(description=description, allow_abbrev=False)
+    parser.add_argument(
+        "--preset", help="start from these options, a name in options/presets or a .json file; flags override it"
+    )
+    groups: dict[Any, argparse._ArgumentGroup] = {}
+    for section, one, hint in _flags(kind):
+        if section not in groups:
+            groups[section] = parser.add_argument_group(section.__name__, section.__doc__.splitlines()[0])
+        _add_flag(groups[section], one, hint)
+    return parser
+
+
 def parse(kind: type[T], arguments: Sequence[str] | None = None, *, description: str) -> T:
     """Read the command line into a config: defaults, then ``--preset``, then flags.
 
     Raises:
         UserError: on an unknown flag, a value that does not fit, or an impossible combination.
     """
-    parser = OneLineParser(description=description, allow_abbrev=False)
-    parser.add_argument("--preset", help="start from the options of this preset; flags override it")
-    flags = list(_flags(kind))
-    for one, hint in flags:
-        _add_flag(parser, one, hint)
+    parser = build_parser(kind, description=description)
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         near = difflib.get_close_matches(unknown[0].split("=")[0], list(parser._option_string_actions), n=1, cutoff=0.6)
@@ -110,5 +120,5 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, *, description:
         raise UserError(f"unknown flag {unknown[0]}{guess}")
     values = vars(chosen)
     preset = values.pop("preset")
-    defaults = read_preset(preset, {one.name: hint for one, hint in flags}) if preset else {}
+    defaults = read_preset(preset, {one.name: hint for _, one, hint in _flags(kind)}) if preset else {}
     return _build(kind, defaults | values)

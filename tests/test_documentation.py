@@ -18,7 +18,7 @@ def sources() -> str:
 def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     missing = [path for path, more in PATH.findall(text) if not more and not Path(path).exists()]
-    modules = re.findall(r"python -m ((?:benchmarks|data|models|util)[\w.]*\w)", text)
+    modules = re.findall(r"python -m ((?:benchmarks|data|models|scripts|util)[\w.]*\w)", text)
     missing += [module for module in modules if importlib.util.find_spec(module) is None]
     assert not missing
 
