@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 PAGES = sorted([*Path("docs").glob("*.md"), Path("README.md"), Path("checkpoints/README.md")])
-FOLDERS = ("benchmarks", "data", "docs", "models", "options", "scripts", "tests", "util")
+FOLDERS = ("benchmarks", "data", "docs", "examples", "models", "options", "scripts", "tests", "util")
 # a path, and what follows it where it is the beginning of several
 PATH = re.compile(rf"(?<![\w/<])((?:{'|'.join(FOLDERS)})/[\w/]*(?:\.(?:py|sh|md|json|png|jpg|webp|txt)\b)?)([{{<*]?)")
 
@@ -18,7 +18,7 @@ def sources() -> str:
 def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     missing = [path for path, more in PATH.findall(text) if not more and not Path(path).exists()]
-    modules = re.findall(r"python -m ((?:benchmarks|data|models|scripts|util)[\w.]*\w)", text)
+    modules = re.findall(r"python -m ((?:benchmarks|data|examples|models|scripts|util)[\w.]*\w)", text)
     missing += [module for module in modules if importlib.util.find_spec(module) is None]
     assert not missing
 

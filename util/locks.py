@@ -17,7 +17,8 @@ _PATIENCE = 1.0  # seconds: a process that was killed a moment ago may still hol
 def locked(path: Path, *, place: Path) -> Iterator[None]:
     """Hold the lock file ``path`` in the block; the same process may take it again inside.
 
-    The lock ends with its process, however that ends. One that is held is tried for a second. The file is removed, with folders made for it in vain.
+    The lock ends with its process, however that ends. One that is held is tried for a second. The file is removed, with
+    folders made for it in vain.
 
     Args:
         path: the lock file.
