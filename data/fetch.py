@@ -45,6 +45,9 @@ BUNDLES = {
             "mediapipe/modules/face_landmark/face_landmark.tflite": (
                 "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814"
             ),
+            "mediapipe/modules/hand_landmark/hand_landmark_full.tflite": (
+                "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3"
+            ),
             "mediapipe/modules/pose_detection/pose_detection.tflite": (
                 "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
             ),
@@ -52,7 +55,8 @@ BUNDLES = {
                 "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
             ),
         },
-        notice="Detectors of faces and bodies by the MediaPipe Authors (Google), Apache-2.0; the licence lies beside.",
+        notice="Detectors of faces, bodies and hands by the MediaPipe Authors (Google), Apache-2.0; the licence lies "
+        "beside.",
         # the files are the same for all systems, and later versions carry none
         pip_flags=("--python-version", "3.12", "--platform", "manylinux_2_28_x86_64"),
     ),

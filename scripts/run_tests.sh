@@ -9,6 +9,6 @@ install requirements.txt tests/requirements.txt
 # was seen to end in a segmentation fault of the parent.
 "$PYTHON" -m pip install --quiet --disable-pip-version-check -r data/prepare/requirements.txt
 for files in detectors face_sample videos; do "$PYTHON" -m data.fetch "$files"; done
-for file in data/test_face_mesh data/test_blaze_pose data/test_prepare_many models/test_interpolation; do
+for file in data/test_face_mesh data/test_blaze_pose data/test_hands data/test_prepare_many models/test_interpolation; do
     "$PYTHON" -m pytest "tests/$file.py" "$@"
 done

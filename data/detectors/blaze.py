@@ -11,6 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from util.optional import require
+
 # detections that overlap more are of one subject
 _SAME_SUBJECT = 0.3
 # pictures from one count of everybody to the next, while one is followed
@@ -83,6 +85,20 @@ class OpenCVNetwork:
         """The outputs, largest first, for ``picture``, float32 [H, W, 3]."""
         self._network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1)[None]))
         return sorted(self._network.forward(self._outputs), key=lambda output: -output.size)
+
+
+class OpenVINONetwork:
+    """A TFLite network in OpenVINO, in full precision: with fewer bits poses move."""
+
+    def __init__(self, path: Path) -> None:
+        """Args: its file. Raises: UserError without OpenVINO."""
+        openvino = require("openvino", instead="use OpenPose and --openpose")
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        self._network = openvino.Core().compile_model(str(path), "CPU", settings)
+
+    def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
+        """The outputs in the file's order for ``picture``, float32 [H, W, 3]."""
+        return [np.array(output) for output in self._network(picture[None]).values()]
 
 
 def anchors(size: int, *, strides: Sequence[int]) -> np.ndarray:

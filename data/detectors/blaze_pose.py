@@ -1,11 +1,10 @@
-"""BlazePose: the body of one person as OpenPose would write it, BODY_25; FaceMesh adds the face where it is large.
+"""BlazePose: the body of one person as OpenPose would write it, BODY_25; other networks add face and hands.
 
 Networks of MediaPipe, Apache-2.0, by ``python -m data.fetch detectors``. They need OpenVINO: OpenCV cannot read the
 detector.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from data.detectors.blaze import (
     LOOK_AROUND,
     Crop,
     Detection,
+    OpenVINONetwork,
     anchors,
     decode,
     merged,
@@ -21,13 +21,13 @@ from data.detectors.blaze import (
     whole_picture,
 )
 from data.detectors.face_mesh import FaceMesh
+from data.detectors.hands import HandLandmarks
 from data.fetch import fetched_file, sha256_of
-from data.kinds.openpose import BODY, FACE, MIDDLE_HIP, NECK, NUM_POINTS
-from util.optional import require
+from data.kinds.openpose import BODY, FACE, LEFT_HAND, MIDDLE_HIP, NECK, NUM_POINTS, RIGHT_HAND
 
 DETECTOR_FILE = "pose_detection.tflite"
 POSE_FILE = "pose_landmark_full.tflite"
-VERSION = 2
+VERSION = 3
 """Of the rules in this file: another one may find other points."""
 
 # the point of BlazePose for each of BODY_25; neck and middle of the hip lie between two, small toes are not known
@@ -41,6 +41,8 @@ _HIP, _RIM = 33, 34
 _DETECTOR_SIZE, _POSE_SIZE = 224, 256
 _MIN_SCORE = 0.5
 _MARGIN = 1.25
+# wrist, little finger, index finger of a hand
+_HANDS = ((LEFT_HAND, [15, 17, 19]), (RIGHT_HAND, [16, 18, 20]))
 # faces of fewer pixels than this from ear to ear show no mesh worth having
 _SMALLEST_FACE = 24
 # landmarks are moved to the weighted middle of the heat around them, in so many cells
@@ -51,20 +53,6 @@ _MOST_TIMES = 4
 
 BodyFinder = Callable[[np.ndarray], np.ndarray | None]
 """From a picture, uint8 [H, W, 3] RGB, to one person's points [137, 3] of ``openpose.py``; None: nobody is seen."""
-
-
-class OpenVINONetwork:
-    """A TFLite network in OpenVINO, in full precision: with fewer bits poses move."""
-
-    def __init__(self, path: Path) -> None:
-        """Args: its file. Raises: UserError without OpenVINO."""
-        openvino = require("openvino", instead="use OpenPose and --openpose")
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-        self._network = openvino.Core().compile_model(str(path), "CPU", settings)
-
-    def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
-        """The outputs in the file's order for ``picture``, float32 [H, W, 3]."""
-        return [np.array(output) for output in self._network(picture[None]).values()]
 
 
 class BlazePose:
@@ -86,7 +74,7 @@ class BlazePose:
         self._follows = follows
         self._detector = OpenVINONetwork(fetched_file("detectors", DETECTOR_FILE))
         self._pose = OpenVINONetwork(fetched_file("detectors", POSE_FILE))
-        self._face = FaceMesh()
+        self._face, self._hand = FaceMesh(), HandLandmarks()
         self._cells = anchors(_DETECTOR_SIZE, strides=(8, 16, 32, 32, 32))
         self._last: Crop | None = None
         self._num_lost = 0
@@ -113,6 +101,10 @@ class BlazePose:
         result = np.zeros((NUM_POINTS, 3))
         result[BODY] = body_25(points, size=picture.shape[:2])
         result[FACE] = self._face_points(picture, points)
+        for part, (wrist, *knuckles) in _HANDS:
+            if points[[wrist, *knuckles], 2].min() >= _MIN_SCORE:
+                hand = self._hand(picture, points[wrist, :2], points[knuckles, :2].mean(axis=0))
+                result[part] = 0 if hand is None else hand
         return result
 
     def people(self, picture: np.ndarray) -> list[Detection]:

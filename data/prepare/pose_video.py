@@ -9,7 +9,7 @@ from data.detectors.blaze import crowd_note
 from data.detectors.blaze_pose import BlazePose, body_finder_note
 from data.detectors.body_smoothing import steady
 from data.detectors.landmarks import common_finder
-from data.kinds.openpose import BODY, FACE, is_seen, people_as_json
+from data.kinds.openpose import BODY, FACE, LEFT_HAND, RIGHT_HAND, is_seen, people_as_json
 from data.prepare.face import noted_finders, write_metadata
 from data.prepare.folders import new_folders
 from data.prepare.many import Task
@@ -57,11 +57,16 @@ def prepare_pose_task(
     seen = is_seen(points)
     found = np.stack([np.zeros_like(points[0]) if body is None else body for body in bodies])
     moved = np.linalg.norm((points - found)[..., :2], axis=2)[seen & is_seen(found)]
+
+    def num_seen(part: slice) -> int:
+        return int(seen[:, part].any(axis=1).sum())
+
     print(
         f"{out}: {task.phase} sequence {task.name!r}, {len(bodies)} frames at {rate:.4g} per second; a person found in "
-        f"{num_found}, {int((~seen[:, BODY].any(axis=1)).sum())} frames are left without one; "
-        f"{seen[:, BODY].sum(axis=1).mean():.1f} of 25 points a frame, a face in {int(seen[:, FACE].any(axis=1).sum())}"
-        f"; {moved.mean():.2f} pixels of jitter smoothed away"
+        f"{num_found}, {len(seen) - num_seen(BODY)} frames are left without one; "
+        f"{seen[:, BODY].sum(axis=1).mean():.1f} of 25 points a frame, a face in {num_seen(FACE)}, a left hand in "
+        f"{num_seen(LEFT_HAND)}, a right hand in {num_seen(RIGHT_HAND)}; "
+        f"{moved.mean():.2f} pixels of jitter smoothed away"
     )
     if crowd := crowd_note(find, "people"):
         print(f"{task.video}: {crowd}")
