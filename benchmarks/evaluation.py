@@ -3,7 +3,7 @@
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class SequenceResult:
         num_given: real frames at the start.
         generator_calls: frames generated.
         seconds: of every timed run, generation and motion compensation without reading and writing.
+        milliseconds: the same of each frame, median of the runs; None where a frame was given.
         latency: of a live run, ``LatencyMeter.summary``; the writing of the frames before counts too.
     """
 
@@ -49,6 +50,7 @@ class SequenceResult:
     num_given: int
     generator_calls: int = 0
     seconds: list[float] = field(default_factory=list)
+    milliseconds: list[float | None] = field(default_factory=list)
     latency: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -158,6 +160,7 @@ def evaluate(
         method.engine.warm_up(sequence.semantic(0))
     keys = {method.name: method.choose_keyframes(sequence, num_given=len(given)) for method in methods}
     results: dict[str, SequenceResult] = {}
+    frame_seconds: dict[str, list[list[float | None]]] = {method.name: [] for method in methods}
     for run in range(timing_runs):
         for method in methods:
             frames = method.synthesize(sequence, keys[method.name], given)
@@ -176,8 +179,17 @@ def evaluate(
             else:
                 for _ in frames:
                     pass
-            results[method.name].seconds.append(method.engine.stopwatch.seconds)
+            stopwatch = method.engine.stopwatch
+            results[method.name].seconds.append(stopwatch.seconds)
+            frame_seconds[method.name].append(stopwatch.of_frames(keys[method.name], num_first=len(given)))
+    for name, runs in frame_seconds.items():
+        results[name].milliseconds = [_median_milliseconds(of_frame) for of_frame in zip(*runs, strict=True)]
     return results
+
+
+def _median_milliseconds(seconds: Sequence[float | None]) -> float | None:
+    there = [one for one in seconds if one is not None]
+    return round(1000 * statistics.median(there), 3) if there else None
 
 
 def mean_training_frame(config: TestConfig, saved: Checkpoint) -> Tensor:

@@ -12,9 +12,11 @@ people can call it from Python::
 """
 
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -52,20 +54,50 @@ class Stopwatch:
     """Seconds spent on each part of the work; what the caller does with the frames is not in it.
 
     Attributes:
-        generator_calls: key-frames drawn.
         encoder_seconds: reading and encoding semantic frames (what their source takes).
-        generator_seconds, interpolator_seconds: time of each part.
+        generator_times: of every key-frame that was drawn, in order.
+        interpolator_times: of every gap between two key-frames, in order.
     """
 
-    generator_calls: int = 0
     encoder_seconds: float = 0.0
-    generator_seconds: float = 0.0
-    interpolator_seconds: float = 0.0
+    # plain arrays: an hour of video is 90,000 numbers
+    generator_times: "array[float]" = field(default_factory=lambda: array("d"))
+    interpolator_times: "array[float]" = field(default_factory=lambda: array("d"))
+
+    @property
+    def generator_calls(self) -> int:
+        """Key-frames drawn."""
+        return len(self.generator_times)
+
+    @property
+    def generator_seconds(self) -> float:
+        """Time of all drawing."""
+        return sum(self.generator_times)
+
+    @property
+    def interpolator_seconds(self) -> float:
+        """Time of all motion compensation."""
+        return sum(self.interpolator_times)
 
     @property
     def seconds(self) -> float:
         """Drawing and motion compensation, without reading, encoding and writing."""
         return self.generator_seconds + self.interpolator_seconds
+
+    def of_frames(self, key_frames: Sequence[int], *, num_first: int) -> list[float | None]:
+        """Seconds of each frame of a video: a key-frame took its drawing, others an equal share of their gap.
+
+        Args:
+            key_frames: of the video that was timed.
+            num_first: how many of them were there already; they have None.
+        """
+        found: list[float | None] = [None] * (key_frames[-1] + 1)
+        for number, seconds in zip(key_frames[num_first:], self.generator_times, strict=True):
+            found[number] = seconds
+        gaps = [(i, j - i - 1) for i, j in pairwise(key_frames) if j - i > 1]
+        for (number, length), seconds in zip(gaps, self.interpolator_times, strict=True):
+            found[number + 1 : number + 1 + length] = [seconds / length] * length
+        return found
 
 
 def _now(device: torch.device) -> float:
@@ -227,7 +259,7 @@ class Synthesizer:
             between = self._guided(first, last, times, guides)
         else:
             between = self.interpolator(first, last, times)
-        self.stopwatch.interpolator_seconds += _now(self.device) - start
+        self.stopwatch.interpolator_times.append(_now(self.device) - start)
         return between
 
     def _key_frames(self, chosen: Iterator[KeySemantic], first_frames: Sequence[Tensor]) -> Iterator[KeyFrame]:
@@ -254,6 +286,5 @@ class Synthesizer:
             foreground_mask=None if self.foreground is None else self.foreground(maps[-1]),
             raw_only=not past,
         )
-        self.stopwatch.generator_seconds += _now(self.device) - start
-        self.stopwatch.generator_calls += 1
+        self.stopwatch.generator_times.append(_now(self.device) - start)
         return output.final[0]

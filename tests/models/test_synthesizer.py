@@ -68,6 +68,15 @@ def test_given_frames_come_back_bit_by_bit_and_calls_are_counted(generator: Comp
     assert engine.stopwatch.seconds > 0
 
 
+def test_the_time_of_every_frame_is_known_and_adds_up(generator: CompositeGenerator) -> None:
+    engine = make_engine(generator)
+    run(engine, [0, 1, 6, 7, 11])
+    times = engine.stopwatch.of_frames([0, 1, 6, 7, 11], num_first=2)
+    assert times[:2] == [None, None] and len(times) == 12
+    assert times[2] == times[5] and [times[6], times[7], times[11]] == list(engine.stopwatch.generator_times)
+    assert sum(one for one in times if one is not None) == pytest.approx(engine.stopwatch.seconds)
+
+
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_very_short_videos_have_all_their_frames(generator: CompositeGenerator, length: int) -> None:
     frames = run(make_engine(generator), range(length), num_first_frames=min(2, length))
