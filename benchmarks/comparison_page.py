@@ -316,6 +316,7 @@ def players(comparison: Comparison, visible: Sequence[MethodResult], frames: Pat
                 key_frames=sequence_results[rarest.entry].key_frames,
                 given_frames=comparison.protocol.num_given,
                 curves={one.label: sequence_result.psnr for one, sequence_result in sequence_results.items()},
+                milliseconds={one.label: found.milliseconds for one, found in sequence_results.items()},
             )
         )
     return sections

@@ -31,6 +31,7 @@ from util.media.pictures import to_uint8
 from util.media.video import VideoWriter
 from util.report.page import write_page
 from util.report.page_data import PageVideo, Section
+from util.report.page_timeline import count
 
 LABELS = {
     "teacher": "Teacher, every frame",
@@ -58,6 +59,7 @@ def make_section(
             for name, result in results.items()
             if any(value is not None for value in result.psnr)
         },
+        milliseconds={LABELS[name]: results[name].milliseconds for name in shown},
     )
 
 
@@ -160,7 +162,9 @@ def write_results_page(config: TestConfig, summary: dict, sections: list[Section
         notes=[
             "PSNR and SSIM are means over the frames that were made; given frames are not counted.",
             "Frames a second: drawing and motion compensation, without reading, encoding and writing files; "
-            f"median of {config.timing_runs} runs in turn.",
+            f"median of {count(config.timing_runs, 'run')}{' in turn' if config.timing_runs > 1 else ''}.",
+            "Time of each frame: a key-frame took its drawing; a frame between took an equal share of the motion "
+            "compensation of its gap.",
             "GMACs: exact multiply-accumulates of the network per frame made; motion compensation and the generator of "
             "--first_frame single are not counted.",
         ],

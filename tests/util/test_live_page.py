@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
-from util.report.live_page import LivePage, PlayoutClock, jpeg_of
+from util.media.pictures import jpeg_of
+from util.report.live_page import LivePage, PlayoutClock
 
 PICTURE = np.full((16, 24, 3), (200, 30, 60), np.uint8)
 

@@ -1,19 +1,24 @@
 """The result page is whole, harmless and true to its numbers, whatever it is given."""
 
 import base64
+import io
 import json
 import math
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from util.errors import UserError
+from util.media.video import write_video
 from util.report.page import write_page
 from util.report.page_data import Estimate, PageVideo, Part, Section
+from util.report.page_strips import strip_frames
 
 VOID = {"meta", "link", "input", "br", "img"}
 HOSTILE = "<script>alert(\"x\")</script> & 'quoted' </style>"
@@ -59,10 +64,9 @@ class Tree(HTMLParser):
         self.open[-1].own_text += data
 
 
-def make_video(folder: Path, name: str = "clip.mp4", content: bytes = b"not really mp4") -> Path:
+def make_video(folder: Path, name: str = "clip.mp4") -> Path:
     path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_video(path, [np.full((16, 16, 3), 40 * number, np.uint8) for number in range(4)], frames_per_second=25)
     return path
 
 
@@ -83,7 +87,7 @@ def write(
     table: list[dict[str, object]] = NO_ROWS,
     text: str = "text",
     parts: Sequence[Part] = (),
-    embed_limit: int = 1000,
+    embed_limit: int = 100_000,
 ) -> Element:
     write_page(
         path,
@@ -119,20 +123,64 @@ def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
 
 
 def test_video_is_inside_the_page(tmp_path: Path) -> None:
-    content = bytes(range(256))
-    page = write(tmp_path / "index.html", make_section(PageVideo("real", make_video(tmp_path, content=content))))
+    path = make_video(tmp_path)
+    page = write(tmp_path / "index.html", make_section(PageVideo("real", path)))
     (video,) = page.all("video")
     head, data = video.attributes["src"].split(",")
-    assert head == "data:video/mp4;base64" and base64.b64decode(data) == content
+    assert head == "data:video/mp4;base64" and base64.b64decode(data) == path.read_bytes()
     assert "videos are inside" in page.all("footer")[0].text
 
 
 def test_large_videos_are_linked_and_the_page_says_so(tmp_path: Path) -> None:
-    near = PageVideo("near", make_video(tmp_path, "out/a b#1%.mp4", b"x" * 800))
-    far = PageVideo("far", make_video(tmp_path, "far.mp4", b"x" * 800))
-    page = write(tmp_path / "out" / "index.html", make_section(near, far), embed_limit=2000)
+    near = PageVideo("near", make_video(tmp_path, "out/a b#1%.mp4"))
+    far = PageVideo("far", make_video(tmp_path, "far.mp4"))
+    page = write(tmp_path / "out" / "index.html", make_section(near, far), embed_limit=1000)
     assert [video.attributes["src"] for video in page.all("video")] == ["a%20b%231%25.mp4", "../far.mp4"]
     assert "Move the page together with them" in page.all("footer")[0].text
+
+
+def test_every_video_can_be_downloaded_and_printed(tmp_path: Path) -> None:
+    video = PageVideo("fast", make_video(tmp_path, "fast/talk.mp4"))
+    page = write(tmp_path / "index.html", make_section(video))
+    (link,) = page.all("a", "download")
+    assert (link.attributes["href"], link.attributes["download"]) == ("fast/talk.mp4", "fast_talk.mp4")
+    (strip,) = page.all("div", "strips")[0].all("img")
+    data = base64.b64decode(strip.attributes["src"].removeprefix("data:image/jpeg;base64,"))
+    picture = np.asarray(Image.open(io.BytesIO(data)))
+    assert picture.shape == (16, 4 * 16, 3)
+    assert np.allclose(picture[8, 8::16, 0], [0, 40, 80, 120], atol=6)
+
+
+@pytest.mark.parametrize("num_frames", [1, 5, 6, 7, 46, 1000])
+def test_strips_spread_over_the_whole_video(num_frames: int) -> None:
+    numbers = strip_frames(num_frames)
+    assert len(numbers) == min(num_frames, 6) and numbers == sorted(set(numbers))
+    assert numbers[0] + numbers[-1] in (num_frames - 1, num_frames) and max(numbers) < num_frames
+
+
+def test_the_wipe_begins_with_the_real_video_and_the_last(tmp_path: Path) -> None:
+    path = make_video(tmp_path)
+    videos = [PageVideo(label, path) for label in ("Semantics (input)", "Real", "teacher", "fast")]
+    page = write(tmp_path / "a.html", make_section(*videos))
+    chosen = [option.text for option in page.all("option") if "selected" in option.attributes]
+    assert chosen == ["Real", "fast"]
+    alone = write(tmp_path / "b.html", make_section(*videos[:1]))
+    assert not alone.all("select") and not alone.all("input", "wipe")
+
+
+def test_time_has_a_chart_of_its_own_in_the_colour_of_its_method(tmp_path: Path) -> None:
+    section = Section(
+        "clip", [], 4, 25.0, [0, 3], 1, {"teacher": [None, 20.0, 21.0, 22.0]},
+        {"fast": [None, 2.0, 2.0, 200.0], "teacher": [None, 400.0, 410.0, 405.0]},
+    )  # fmt: skip
+    page = write(tmp_path / "a.html", section)
+    quality, time = page.all("svg", "chart")
+    assert time.attributes["aria-label"] == "Time of each frame; mean: fast 68.00 ms, teacher 405.00 ms"
+    styles = [line.attributes["style"] for chart in (quality, time) for line in chart.all("polyline")]
+    assert styles == ["--colour: var(--curve0)", "--colour: var(--curve1)", "--colour: var(--curve0)"]
+    assert any(item.text == "Time of each frame, ms, logarithmic" for item in page.all("li"))
+    (player,) = page.all("div", "player")
+    assert json.loads(player.attributes["data-units"]) == ["dB", "ms", "ms"]
 
 
 def test_every_text_is_escaped(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Most functions turn one float tensor into one picture, uint8 [H, W, 3] in RGB, r
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from util.files import atomic_write
 
+JPEG_QUALITY = 90
 # How quickly a face curve's glow fades, as a share of the farthest distance in the map.
 GLOW_SHARE = 0.09
 # Where a colour wheel goes once round while neighbours stay easy to tell apart.
@@ -37,6 +39,12 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     settings = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {"compress_level": 4}
     with atomic_write(path) as scratch:
         Image.fromarray(picture).save(scratch, **settings)  # type: ignore[arg-type]
+
+
+def jpeg_of(*pictures: np.ndarray) -> bytes:
+    """Pictures of one size, uint8 [H, W, 3] RGB, side by side as a JPEG file to look at."""
+    whole = cv2.cvtColor(np.hstack(pictures), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def to_uint8(frame: Tensor) -> np.ndarray:

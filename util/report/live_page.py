@@ -16,14 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-import numpy as np
-
 from util.errors import UserError
 from util.latency import LatencyMeter
 
 HOST = "127.0.0.1"
-JPEG_QUALITY = 90
 # frames behind the rate and the curve on the page
 _NUM_RECENT = 120
 # the longest stall of a browser, in seconds, after which its connection is given up
@@ -43,12 +39,6 @@ class Picture(NamedTuple):
     arrived: float
     ready: float
     jpeg: bytes
-
-
-def jpeg_of(*pictures: np.ndarray) -> bytes:
-    """Pictures of one size, uint8 [H, W, 3] RGB, side by side as a JPEG file."""
-    whole = cv2.cvtColor(np.hstack(pictures), cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 class PlayoutClock:

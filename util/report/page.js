@@ -11,6 +11,7 @@ class Player {
     this.given = Number(root.dataset.given);
     this.keys = new Set(JSON.parse(root.dataset.keys));
     this.curves = JSON.parse(root.dataset.curves);
+    this.units = JSON.parse(root.dataset.units);
     this.videos = [...root.querySelectorAll("video")];
     this.master = this.videos[0];
     this.scrubber = root.querySelector(".scrubber");
@@ -26,7 +27,7 @@ class Player {
 
     for (const video of this.videos) {
       video.removeAttribute("controls");
-      playable(video);
+      takeFromMemory(video);
       video.addEventListener("loadedmetadata", () => {
         this.widen(video);
         if (!this.playing) video.currentTime = this.timeOf(this.frame);
@@ -36,18 +37,51 @@ class Player {
     this.playButton.addEventListener("click", () => this.toggle());
     for (const button of root.querySelectorAll("[data-step]"))
       button.addEventListener("click", () => this.step(Number(button.dataset.step)));
-    for (const radio of root.querySelectorAll(".choice input"))
-      radio.addEventListener("change", () => this.setSpeed(Number(radio.value)));
+    this.onChange(".of-speed input", (radio) => this.setSpeed(Number(radio.value)));
+    this.setUpWipe();
     this.scrubber.addEventListener("input", () => this.seek(Number(this.scrubber.value)));
     for (const axis of root.querySelectorAll(".axis > svg")) this.seekByPointer(axis);
     for (const kind of ["pointerdown", "focusin"]) root.addEventListener(kind, () => (activePlayer = this));
+    // what was clicked does not keep the keyboard: arrows go on to step
+    root.addEventListener("pointerup", () => setTimeout(() => document.activeElement.matches(".player input, .player button") && document.activeElement.blur()));
     this.show(Math.floor(this.frames / 2));
   }
 
   // Small sources are enlarged, at most threefold and to 640 px.
   widen(video) {
     const widest = Math.min(640, Math.max(256, 3 * video.videoWidth));
-    video.closest(".videos").style.setProperty("--widest", `${widest}px`);
+    const style = video.closest(".videos").style;
+    style.setProperty("--widest", `${widest}px`);
+    style.setProperty("--aspect", video.videoWidth / video.videoHeight);
+  }
+
+  onChange(selector, act) {
+    for (const element of this.root.querySelectorAll(selector)) element.addEventListener("change", () => act(element));
+  }
+
+  // Two videos are laid over each other; the upper one, on the left, is clipped at the edge.
+  setUpWipe() {
+    const slider = this.root.querySelector(".wipe");
+    if (!slider) return;
+    const figures = this.videos.map((video) => video.closest("figure"));
+    const sides = [...this.root.querySelectorAll(".sides select")];
+    let chosen = sides.map((select) => select.value);
+    const place = (changed) => {
+      // a video is not compared with itself: the sides change places
+      if (sides[0].value === sides[1].value) sides.find((one) => one !== changed).value = chosen[sides.indexOf(changed)];
+      chosen = sides.map((select) => select.value);
+      for (const side of sides)
+        figures.forEach((figure, number) => figure.classList.toggle(side.className, number === Number(side.value)));
+    };
+    const move = () => {
+      slider.parentElement.style.setProperty("--at", `${slider.value}%`);
+      slider.setAttribute("aria-valuetext", `${slider.value} percent of the left video`);
+    };
+    this.onChange(".sides select", place);
+    this.onChange(".of-view input", (radio) => this.root.classList.toggle("wiping", radio.value === "wipe"));
+    slider.addEventListener("input", move);
+    place();
+    move();
   }
 
   // The middle of a frame's time: rounding on either side cannot land in its neighbour.
@@ -150,7 +184,7 @@ class Player {
     this.readout.replaceChildren("frame ", number, ` / ${this.frames - 1} · ${kind}`);
     this.curves.forEach((curve, i) => {
       const value = curve[frame];
-      this.values[i].textContent = value === null ? "–" : `${value.toFixed(2)} dB`;
+      this.values[i].textContent = value === null ? "–" : `${value.toFixed(value < 100 ? 2 : 0)} ${this.units[i]}`;
     });
   }
 
@@ -173,12 +207,13 @@ class Player {
   }
 }
 
-// Safari plays no video from a data URI, but every browser plays one from memory.
-function playable(video) {
+// Safari plays no video from a data URI, but every browser plays one from memory, and saves it from there.
+function takeFromMemory(video) {
   const source = video.getAttribute("src");
   if (!source.startsWith("data:")) return;
   const bytes = Uint8Array.from(atob(source.slice(source.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
   video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
+  video.closest("figure").querySelector(".download").href = video.src;
 }
 
 const players = [];
@@ -193,7 +228,8 @@ document.addEventListener("keydown", (event) => {
   const element = event.target;
   const isOurScrubber = element === activePlayer.scrubber;
   // controls keep the keys that they use themselves; a focused slider is stepped here so that it also pauses
-  if (element.matches("input, select, textarea, .scroll, pre") && !isOurScrubber) return;
+  const isPlayOverSlider = event.key === " " && element.matches(".wipe");
+  if (element.matches("input, select, textarea, .scroll, pre") && !isOurScrubber && !isPlayOverSlider) return;
   const actions = {
     ArrowLeft: () => activePlayer.step(-1),
     ArrowRight: () => activePlayer.step(1),
@@ -202,7 +238,7 @@ document.addEventListener("keydown", (event) => {
     " ": () => activePlayer.toggle(),
   };
   if (!(event.key in actions)) return;
-  if (event.key === " " && element.matches("button")) return;
+  if (event.key === " " && element.matches("button, a")) return;
   if ((event.key === "Home" || event.key === "End") && !activePlayer.root.contains(element)) return;
   event.preventDefault();
   actions[event.key]();

@@ -16,7 +16,7 @@ from util.files import write_text
 from util.report.page_data import Part, Section
 from util.report.page_player import draw_player
 from util.report.page_table import draw_table
-from util.report.plots import COLOURS
+from util.report.plots import COLOURS, GRID, INK, PAPER
 
 EMBED_LIMIT = 40 * 2**20
 
@@ -63,14 +63,16 @@ def write_page(
         tags.link(rel="icon", href="data:,")
         # before page.css, whose dark colours replace these
         colours = "; ".join(f"--curve{number}: {colour}" for number, colour in enumerate(COLOURS))
-        tags.style(raw(f":root {{ {colours} }}\n" + _text_beside("page.css")))
+        tags.style(raw(f":root {{ {colours} }}\n" + _text_beside("page.css") + _colours_of_drawings()))
     with page:
         with tags.header():
             tags.h1(title)
             tags.p(intro, cls="intro")
+            if videos:
+                _draw_keyboard_help()
         with tags.main():
             for section in sections:
-                draw_player(section, folder=None if is_embedded else path.parent)
+                draw_player(section, folder=path.parent, is_embedded=is_embedded)
             if table:
                 with _titled("Numbers"):
                     draw_table(table)
@@ -84,15 +86,25 @@ def write_page(
                     for note in notes:
                         tags.li(note)
         with tags.footer():
-            if videos:
-                _draw_keyboard_help()
-            tags.p(_where_videos_are(len(videos), is_embedded), cls="quiet")
+            has_pictures = any(part.pictures for part in parts)
+            tags.p(_where_videos_are(len(videos), is_embedded, has_pictures), cls="quiet")
         tags.script(raw(_text_beside("page.js")))
     write_text(path, page.render(pretty=False) + "\n")
 
 
 def _text_beside(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _colours_of_drawings() -> str:
+    """Style rules by which SVG documents, which are also files of their own, follow the page into the dark."""
+    curves = [(colour, f"--curve{number}") for number, colour in enumerate(COLOURS)]
+    rules = [*curves, (INK, "--ink"), (GRID, "--line"), (PAPER, "--card")]
+    return "".join(
+        f'.drawings [{way}="{colour}"] {{ {way}: var({name}) }}\n'
+        for colour, name in rules
+        for way in ("fill", "stroke")
+    )
 
 
 def _embedded_bytes(paths: list[Path]) -> int:
@@ -105,7 +117,9 @@ def _embedded_bytes(paths: list[Path]) -> int:
     return sum(math.ceil(path.stat().st_size / 3) * 4 for path in paths)
 
 
-def _where_videos_are(num_videos: int, is_embedded: bool) -> str:
+def _where_videos_are(num_videos: int, is_embedded: bool, has_pictures: bool) -> str:
+    if has_pictures:
+        return "This page shows picture files beside it and needs no network. Move it together with its folder."
     if num_videos == 0:
         return "This page is one file and needs no network."
     if is_embedded:
@@ -133,6 +147,10 @@ def _draw_part(part: Part) -> None:
             with tags.div(cls="drawings"):
                 for drawing in part.drawings:
                     tags.figure(raw(drawing))
+        for picture in part.pictures:
+            with tags.figure(cls="picture"):
+                tags.img(src=quote(picture.address), alt=picture.caption, loading="lazy")
+                tags.figcaption(picture.caption)
         if part.links:
             with tags.p(cls="links"):
                 for link in part.links:
@@ -140,8 +158,10 @@ def _draw_part(part: Part) -> None:
 
 
 def _draw_keyboard_help() -> None:
-    with tags.p(cls="quiet"):
-        for key, meaning in (("Space", "plays and pauses"), ("←", "one frame back"), ("→", "one frame forward")):
-            tags.kbd(key)
-            tags.span(f" {meaning} \u2002")
-        tags.span("Click or drag on a timeline or a chart to move. Frames are counted from 0.")
+    with tags.p(cls="quiet keys"):
+        for keys, meaning in ((("Space",), "plays and pauses"), (("←", "→"), "step a frame")):
+            for key in keys:
+                tags.kbd(key)
+            tags.span(f" {meaning}")
+        tags.span("Click or drag in a chart to go to a frame; the first is 0.")
+        tags.span("In the wipe, drag the line, or Tab to it and use ← →.")

@@ -1,14 +1,13 @@
-"""What stands on the time axis of a sequence: the bar of its frames, and the chart of their PSNR."""
+"""What stands on the time axis of a sequence: the bar of its frames, and charts of their PSNR and their time."""
 
 import math
 
 from dominate import svg, tags
 
-from util.report.page_data import MISSING, Section
+from util.report.page_data import MISSING, Chart, Section
 from util.report.plots import COLOURS, Axis, draw_curve
 
-# A frame closer to the real one than this is a copy of it; the chart's axis ends below, so that curves stay readable.
-PSNR_OF_A_COPY = 60.0
+MOST_TICKS = 8
 
 
 def count(number: int, noun: str) -> str:
@@ -19,13 +18,6 @@ def count(number: int, noun: str) -> str:
 def colour_of(number: int) -> str:
     """The style of curve ``number`` and of what belongs to it."""
     return f"--colour: var(--curve{number % len(COLOURS)})"
-
-
-def rounded(value: float | None) -> float | None:
-    """What a curve shows: two decimals; NaN is no value, and infinity (a copy) is finite, since JSON has neither."""
-    if value is None or math.isnan(value):
-        return None
-    return round(min(max(value, 0.0), 100.0), 2)
 
 
 def draw_timeline(section: Section) -> None:
@@ -72,44 +64,65 @@ def draw_timeline_legend(section: Section) -> None:
                     tags.span(label)
 
 
-def draw_chart(curves: dict[str, list[float | None]], *, num_frames: int) -> None:
-    """PSNR per frame on the timeline's axis; a curve is broken where a frame has no value."""
-    values = [value for curve in curves.values() for value in curve if value is not None]
-    axis = Axis([value for value in values if value < PSNR_OF_A_COPY] or [20.0, 30.0], start=100, end=0)
+def draw_charts(section: Section) -> None:
+    """PSNR and time of each frame on the timeline's axis; a curve is broken where a frame has no value."""
+    colours = {label: colour_of(number) for number, label in enumerate(section.labels)}
+    for chart in section.charts:
+        _draw_chart(chart, colours, num_frames=section.num_frames)
+
+
+def _draw_chart(chart: Chart, colours: dict[str, str], *, num_frames: int) -> None:
+    values = [value for curve in chart.curves.values() for value in curve if value is not None]
+    axis = _axis_of(chart, values)
     with tags.div(cls="curves"):
-        with tags.div(cls="axis"), svg.svg(cls="chart", role="img", aria_label=_chart_in_words(curves)):
+        with tags.div(cls="axis"), svg.svg(cls="chart", role="img", aria_label=_chart_in_words(chart)):
             svg.rect(cls="paper", width="100%", height="100%")
-            for level in axis.ticks():
+            for level in _few_ticks(axis):
                 height = f"{axis.place(level):.4g}%"
                 svg.line(cls="grid", x1="0", x2="100%", y1=height, y2=height)
                 svg.text(f"{level:g}", x="-8", y=height, dy="0.32em", text_anchor="end")
             with svg.svg(width="100%", height="100%", viewBox=f"0 0 {num_frames} 100", preserveAspectRatio="none"):
-                for number, curve in enumerate(curves.values()):
+                for label, curve in chart.curves.items():
                     draw_curve(
                         curve,
                         x=lambda frame: frame + 0.5,
-                        y=lambda value: max(axis.place(value), 0.0),
-                        look={"style": colour_of(number)},
+                        y=lambda value: min(max(axis.place(value), 0.0), 100.0) if value > 0 else 100.0,
+                        look={"style": colours[label]},
                     )
             _draw_cursor(num_frames)
         with tags.ul(cls="legend"):
-            tags.li("PSNR per frame, dB", cls="quiet")
-            for number, label in enumerate(curves):
+            scale = ", logarithmic" if axis.is_logarithmic else ""
+            tags.li(f"{chart.title}, {chart.unit}{scale}", cls="quiet")
+            for label in chart.curves:
                 with tags.li():
-                    tags.span(cls="swatch", style=colour_of(number))
+                    tags.span(cls="swatch", style=colours[label])
                     tags.span(f"{label} ")
                     tags.output(MISSING)
-        if any(value > axis.high for value in values):
+        if any(value > axis.high for value in values) and not axis.is_logarithmic:
             tags.p(
-                f"Values above {axis.high:.3g} dB, of frames that are copies of the real ones, are drawn at the upper "
-                "edge.",
+                f"Values above {axis.high:.3g} {chart.unit}, of {chart.why_above}, are drawn at the upper edge.",
                 cls="quiet legend",
             )
 
 
-def _chart_in_words(curves: dict[str, list[float | None]]) -> str:
+def _axis_of(chart: Chart, values: list[float]) -> Axis:
+    """Quality begins where its values do; time at 0, or it is logarithmic."""
+    shown = [value for value in values if value < chart.ceiling] or [20.0, 30.0]
+    if chart.unit == "dB":
+        return Axis(shown, start=100, end=0)
+    axis = Axis(shown, start=100, end=0, may_be_logarithmic=True)
+    return axis if axis.is_logarithmic else Axis([0.0, *shown], start=100, end=0)
+
+
+def _few_ticks(axis: Axis) -> list[float]:
+    ticks = axis.ticks()
+    powers = [tick for tick in ticks if math.log10(tick).is_integer()] if axis.is_logarithmic else ticks
+    return ticks if len(ticks) <= MOST_TICKS else powers
+
+
+def _chart_in_words(chart: Chart) -> str:
     means = []
-    for label, curve in curves.items():
+    for label, curve in chart.curves.items():
         values = [value for value in curve if value is not None]
-        means.append(f"{label} {sum(values) / len(values):.2f} dB" if values else f"{label} none")
-    return "PSNR per frame; mean: " + ", ".join(means)
+        means.append(f"{label} {sum(values) / len(values):.2f} {chart.unit}" if values else f"{label} none")
+    return f"{chart.title}; mean: " + ", ".join(means)

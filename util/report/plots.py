@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 480, 300  # of the area between the axes and its surroundings, w
 LEFT, RIGHT, TOP, BOTTOM = 74, 18, 14, 46
 LEGEND_LINE = 18
 COLOURS = ("#2458a6", "#c2570c", "#16805f", "#9b3f92", "#8a6a00", "#5d6570", "#b03a62", "#3a8fb7")
-INK, GRID = "#1c1f24", "#dfdcd4"
+INK, GRID, PAPER = "#1c1f24", "#dfdcd4", "#ffffff"
 # positive values at least so many times apart get an axis in powers of ten
 LOGARITHMIC_FROM = 8.0
 
@@ -182,7 +182,7 @@ def _frame(x: Axis, y: Axis, *, x_label: str, y_label: str, num_lines: int) -> s
         font_size="12",
     )
     with drawing:
-        svg.rect(width="100%", height="100%", fill="#ffffff")
+        svg.rect(width="100%", height="100%", fill=PAPER)
         for tick in x.ticks():
             across = x.place(tick)
             svg.line(x1=f"{across:.1f}", x2=f"{across:.1f}", y1=str(TOP), y2=str(HEIGHT - BOTTOM), stroke=GRID)
