@@ -39,7 +39,7 @@ from models.interpolation.choose import resolve_interpolation
 from options.config import LIVE_PORT, TestConfig
 from util.device import choose_device
 from util.errors import UserError
-from util.media.pictures import to_uint8
+from util.media.pictures import jpeg_of, to_uint8
 from util.report.live_page import LivePage, Picture, PlayoutClock
 
 # where --lookahead does not say: a gap of up to 6 frames, a quarter of a second at 25 frames per second
