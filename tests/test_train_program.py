@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -66,6 +67,24 @@ def test_a_run_leaves_a_checkpoint_a_log_by_name_and_pictures(teacher: Path) -> 
     assert {"G_GAN", "G_T1_GAN", "G_pixel", "F_Flow", "D_real", "learning_rate"} <= set(rows[-1])
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["0000003.png", "0000006.png"]
     assert list((folder / "tensorboard").iterdir())
+
+
+def test_a_run_has_a_page_of_what_it_was_told_and_how_it_went(teacher: Path) -> None:
+    page = (teacher / "teacher" / "index.html").read_text(encoding="utf-8")
+    assert "Stage teacher: step 6 of 6 (100%)" in page
+    assert all(f'aria-label="{plot} against step"' in page for plot in ("G_GAN", "G_pixel", "D", "learning_rate"))
+    assert page.index("pictures/0000006.png") < page.index("pictures/0000003.png")
+    flags = re.findall(r'<th scope="row">(--\w+)</th><td[^>]*><span>([^<]*)', page)
+    assert ("--ngf", "4") in flags and not any(flag == "--amp" for flag, _ in flags)
+    assert "reference flow" in page
+
+
+def test_somebody_elses_page_in_a_runs_folder_stays(data: Path, tmp_path: Path) -> None:
+    page = tmp_path / "mine" / "index.html"
+    page.parent.mkdir()
+    page.write_text("dear diary")
+    run(data, tmp_path, "mine", "--niter", "1", "--niter_decay", "0")
+    assert page.read_text() == "dear diary"
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(data: Path, teacher: Path) -> None:

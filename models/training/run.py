@@ -19,6 +19,7 @@ from models.training.chunks import ChunkedClip
 from models.training.distributed import DistributedLoss
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
 from models.training.ema import GeneratorAverage
+from models.training.run_page import write_run_page
 from models.training.schedule import Schedule
 from models.training.stages.base import Stage
 from options.config import TrainConfig
@@ -156,7 +157,7 @@ class Training:
         return torch.autocast(self.device.type, dtype=dtype, enabled=self.config.run.amp != "off")
 
     def save(self, label: str) -> None:
-        """Write ``checkpoints/<name>/<label>/``; one process writes, the others wait."""
+        """Write ``checkpoints/<name>/<label>/`` and the run's page; one process writes, the others wait."""
         self.guard.failures = 0  # it counts those without a save between
         self.processes.average_buffers(self.networks().values())
         if self.processes.is_writer:
@@ -174,6 +175,14 @@ class Training:
                     "guard": self.guard.state(),
                 },
                 metadata=self.metadata,
+            )
+            write_run_page(
+                self.folder,
+                config=self.config,
+                metadata=self.metadata,
+                step=self.step,
+                num_steps=self.schedule.num_steps,
+                seconds=self.seconds,
             )
         self.processes.wait()
 

@@ -19,6 +19,8 @@ from util.report.page_table import draw_table
 from util.report.plots import COLOURS, GRID, INK, PAPER
 
 EMBED_LIMIT = 40 * 2**20
+# by which a page is known as ours
+GENERATOR = "Fast-Vid2Vid"
 
 
 def write_page(
@@ -59,6 +61,7 @@ def write_page(
     page.set_attribute("lang", "en")
     with page.head:
         tags.meta(charset="utf-8")
+        tags.meta(name="generator", content=GENERATOR)
         tags.meta(name="viewport", content="width=device-width, initial-scale=1")
         tags.link(rel="icon", href="data:,")
         # before page.css, whose dark colours replace these
@@ -147,10 +150,12 @@ def _draw_part(part: Part) -> None:
             with tags.div(cls="drawings"):
                 for drawing in part.drawings:
                     tags.figure(raw(drawing))
-        for picture in part.pictures:
-            with tags.figure(cls="picture"):
-                tags.img(src=quote(picture.address), alt=picture.caption, loading="lazy")
-                tags.figcaption(picture.caption)
+        if part.pictures:
+            with tags.div(cls="pictures"):
+                for picture in part.pictures:
+                    with tags.figure():
+                        tags.img(src=quote(picture.address), alt=picture.caption, loading="lazy")
+                        tags.figcaption(picture.caption)
         if part.links:
             with tags.p(cls="links"):
                 for link in part.links:

@@ -148,7 +148,7 @@ class Part:
         text: what the reader must know.
         rows: a table, see ``write_page``.
         drawings: SVG documents, side by side.
-        pictures: files, one below the other.
+        pictures: files, side by side where there is room.
         links: relative addresses of files.
     """
 

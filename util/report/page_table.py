@@ -11,10 +11,11 @@ def draw_table(rows: list[dict[str, object]]) -> None:
     """Add a table to the open HTML element; ``write_page`` says what the rows are."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     best = {column: _best(column, rows) for column in columns}
+    look = {column: {"cls": "words"} if _is_of_words(column, rows) else {} for column in columns}
     with tags.div(cls="scroll", role="region", aria_label="Table of numbers", tabindex="0"), tags.table():
         with tags.thead(), tags.tr():
             for column in columns:
-                tags.th(column, scope="col")
+                tags.th(column, scope="col", **look[column])
         with tags.tbody():
             for row in rows:
                 with tags.tr():
@@ -22,11 +23,24 @@ def draw_table(rows: list[dict[str, object]]) -> None:
                     for column in columns[1:]:
                         value = row.get(column)
                         text = _cell(column, value)
-                        with tags.td():
+                        with tags.td(**look[column]):
                             (tags.b if text == best[column] else tags.span)(text)
                             if isinstance(value, Estimate) and value.low is not None and value.high is not None:
                                 ends = (value._replace(value=end) for end in (value.low, value.high))
                                 tags.small(" to ".join(_cell(column, end) for end in ends))
+
+
+def _is_of_words(column: str, rows: list[dict[str, object]]) -> bool:
+    """Whether a column holds a text that is no number."""
+
+    def is_word(value: object) -> bool:
+        try:
+            float(value) if isinstance(value, str) and value else 0.0
+        except ValueError:
+            return value not in (MISSING, "?")
+        return False
+
+    return any(is_word(row.get(column)) for row in rows)
 
 
 def _number(value: object) -> float | None:

@@ -112,12 +112,21 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
     return str(drawing.render(pretty=False)) + "\n"
 
 
-def curves(lines: Mapping[str, Sequence[float | None]], *, x_label: str, y_label: str) -> str:
+def curves(
+    lines: Mapping[str, Sequence[float | None]],
+    *,
+    x_label: str,
+    y_label: str,
+    x_values: Sequence[float] | None = None,
+    may_be_logarithmic: bool = False,
+) -> str:
     """The curve of every method over the frames; it is broken where a frame has no value.
 
     Args:
-        lines: by label; entry i belongs to frame i.
+        lines: by label; entry i belongs to frame i. A single one that is called like the axis has no legend.
         x_label, y_label: what the axes say.
+        x_values: in place of the frames' numbers.
+        may_be_logarithmic: y becomes logarithmic where values are far apart.
 
     Returns:
         An SVG document.
@@ -128,13 +137,15 @@ def curves(lines: Mapping[str, Sequence[float | None]], *, x_label: str, y_label
     values = [value for line in lines.values() for value in line if value is not None]
     if not values:
         raise ValueError("expected at least one value")
-    x = Axis([0, max(len(line) for line in lines.values()) - 1], start=LEFT, end=WIDTH - RIGHT)
-    y = Axis(values, start=HEIGHT - BOTTOM, end=TOP)
-    drawing = _frame(x, y, x_label=x_label, y_label=y_label, num_lines=len(lines))
+    places = range(max(map(len, lines.values()))) if x_values is None else x_values
+    x = Axis([places[0], places[-1]], start=LEFT, end=WIDTH - RIGHT)
+    y = Axis(values, start=HEIGHT - BOTTOM, end=TOP, may_be_logarithmic=may_be_logarithmic)
+    named = [] if list(lines) == [y_label] else list(lines)
+    drawing = _frame(x, y, x_label=x_label, y_label=y_label, num_lines=len(named))
     with drawing:
         for number, line in enumerate(lines.values()):
-            draw_curve(line, x=x.place, y=y.place, look=_pen(number))
-        _legend(list(lines), range(len(lines)))
+            draw_curve(line, x=lambda frame: x.place(places[int(frame)]), y=y.place, look=_pen(number))
+        _legend(named, range(len(named)))
     return str(drawing.render(pretty=False)) + "\n"
 
 
@@ -191,8 +202,10 @@ def _frame(x: Axis, y: Axis, *, x_label: str, y_label: str, num_lines: int) -> s
             up = y.place(tick)
             svg.line(x1=str(LEFT), x2=str(WIDTH - RIGHT), y1=f"{up:.1f}", y2=f"{up:.1f}", stroke=GRID)
             _text(f"{tick:g}", x=LEFT - 8, y=up + 4, anchor="end")
-        note = " (logarithmic)" if x.is_logarithmic else ""
-        _text(x_label + note, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 10, anchor="middle")
+        x_label, y_label = (
+            label + (" (logarithmic)" if axis.is_logarithmic else "") for label, axis in ((x_label, x), (y_label, y))
+        )
+        _text(x_label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 10, anchor="middle")
         middle = (TOP + HEIGHT - BOTTOM) / 2
         svg.text(
             y_label, x="0", y="0", fill=INK, text_anchor="middle", transform=f"translate(16 {middle:.0f}) rotate(-90)"
