@@ -13,7 +13,8 @@ case $kind in
 face) minutes=(26 100 40 25) sizes=(64 128) of_kind=(--ngf 24 --affine 1) ;;
 street)
     minutes=(28 94 40 20) sizes=(128 256) data=datasets/street_sample_8
-    of_kind=(--dataset_mode street --use_instance --fg --ngf 20 --affine 0.3)
+    # no --fg: that branch reads labels alone, and a car's colour stands in no label; the copy of the frame before has it
+    of_kind=(--dataset_mode street --use_instance --ngf 20 --affine 0.3 --begin_as_copy --cond_dropout 0.2)
     ;;
 pose)
     minutes=(24 38 40 20) sizes=(128 192) data=datasets/pose_sample_5
