@@ -24,8 +24,9 @@ from models.interpolation.choose import make_interpolator
 from models.networks.generator import CompositeGenerator
 from util.errors import UserError
 from util.files import write_json
+from util.media.containers import opened_video
 from util.media.pictures import to_uint8
-from util.media.video import VideoWriter, opened_video
+from util.media.video import VideoWriter
 from util.report.tables import text_table
 
 try:

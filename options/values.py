@@ -1,6 +1,7 @@
 """Options as dataclasses: JSON out and in, with every value checked."""
 
 import dataclasses
+import sys
 import types
 import typing
 from dataclasses import field
@@ -65,6 +66,7 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         require(value in choices, f"{name}: expected one of {', '.join(map(str, choices))}, found {value!r}")
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        require(abs(value) <= sys.float_info.max, f"{name}: expected a number, found one of {len(str(value))} digits")
         return float(value)
     require(type(value) is kind, f"{name}: expected {kind.__name__}, found {value!r}")
     return value

@@ -10,7 +10,8 @@ from torch import Tensor
 from benchmarks.metrics.measure import MeanOverFrames, Scores
 from benchmarks.metrics.videos import Pair
 from models.flow.reference import FlowEstimator
-from util.errors import UserError
+from util.errors import UserError, brief
+from util.numpy_files import read_arrays
 
 _FLO_MAGIC = 202021.25
 # Middlebury's mark of a pixel whose motion is not known
@@ -46,19 +47,20 @@ def read_flow(path: Path) -> Tensor:
     Raises:
         UserError: the file is missing or something else.
     """
+    expected = "a flow, .flo or .npy [2, height, width]"
     try:
         if path.suffix == ".npy":
-            flow = np.load(path, allow_pickle=False)
+            (flow,) = read_arrays(path, expected=expected).values()
         else:
             content = path.read_bytes()
             magic, width, height = struct.unpack("<fii", content[:12])
             if magic != _FLO_MAGIC:
                 raise ValueError("not a .flo file")
             flow = np.frombuffer(content, "<f4", offset=12).reshape(height, width, 2).transpose(2, 0, 1)
-        if flow.ndim != 3 or flow.shape[0] != 2:
-            raise ValueError(f"an array {list(flow.shape)}")
+        if flow.ndim != 3 or flow.shape[0] != 2 or flow.dtype.kind not in "fiu":
+            raise ValueError(f"an array {list(flow.shape)} of {flow.dtype}")
     except (OSError, ValueError, struct.error) as error:
-        raise UserError(f"{path}: expected a flow, .flo or .npy [2, height, width], found: {error}") from None
+        raise UserError(f"{path}: expected {expected}, found: {brief(error)}") from None
     return torch.from_numpy(flow.astype(np.float32))
 
 

@@ -10,7 +10,14 @@ import numpy as np
 from torch import Tensor
 
 from data.layout import SequenceFiles
-from data.storage.picture_files import ArrayCache, is_transparent, picture_size, profile_note, read_picture
+from data.storage.picture_files import (
+    ArrayCache,
+    depth_note,
+    is_transparent,
+    picture_size,
+    profile_note,
+    read_picture,
+)
 from data.transforms import Box, View
 from util.errors import UserError
 
@@ -122,10 +129,10 @@ class Frames(ABC):
 
 
 def picture_note(path: Path) -> str | None:
-    """What to tell of a picture that is transparent somewhere, or whose colours are converted; None: nothing."""
+    """What to tell of a picture that is transparent somewhere, is converted, or dark; None: nothing."""
     if is_transparent(path):
         return "transparent in part, which is laid over black; save it without transparency"
-    return profile_note(path)
+    return profile_note(path) or depth_note(path)
 
 
 def of_size(picture: np.ndarray, size: tuple[int, int], *, path: object) -> np.ndarray:

@@ -35,6 +35,10 @@ _SKELETONS = {25: tuple(range(25)), 18: _BODY_18, 17: _COCO_17}
 
 # No camera sees farther; a number beyond it is no position in pixels.
 _LARGEST_POSITION = 1e5
+# OpenPose's may be a little above 1.
+_LARGEST_CONFIDENCE = 1.5
+# How some tools write a point that was not found.
+_ABSENT = (-1, -1)
 # So many points within two pixels are no body.
 _FEWEST_OF_A_BODY = 3
 
@@ -54,14 +58,25 @@ def read_people(path: Path) -> list[np.ndarray]:
     Raises:
         UserError: the file is missing or is no such file; the place in it is named.
     """
+    return [_person(person, f"{path}: people[{number}]") for number, person in enumerate(_written_people(path))]
+
+
+def num_put_outside(path: Path) -> int:
+    """How many points of a file that ``read_people`` reads are said to be seen at -1,-1: they count as not seen."""
+    people = [person for person in _written_people(path) if isinstance(person, dict)]
+    keys = [f"{name}_keypoints{end}" for name in _PARTS for end in ("_2d", "")]
+    parts = [_points(person.get(key) or [], str(path)) for person in people for key in keys]
+    return sum(int(_is_absent(points).sum()) for points in parts)
+
+
+def _written_people(path: Path) -> list[Any]:
     try:
         text = read_text(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: expected an OpenPose file, found no file; check the path") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: expected OpenPose's JSON, but it cannot be read ({_brief(error)})") from error
-    people = parse_json(text, _People, where=path, expected='{"people": [...]} as OpenPose\'s JSON has it').people
-    return [_person(person, f"{path}: people[{number}]") for number, person in enumerate(people)]
+    return parse_json(text, _People, where=path, expected='{"people": [...]} as OpenPose\'s JSON has it').people
 
 
 def people_as_json(people: list[np.ndarray]) -> dict[str, Any]:
@@ -113,8 +128,12 @@ def _person(values: Any, where: str) -> np.ndarray:
             person[part] = points
         elif len(points):
             raise UserError(f"{where}: {key}: expected {part.stop - part.start} points or none, found {len(points)}")
+    if person[:, 2].max() > _LARGEST_CONFIDENCE:
+        raise UserError(
+            f"{where}: expected confidences of 0 to 1, found up to {person[:, 2].max():g}; divide percents by 100"
+        )
     # OpenPose says (0, 0, 0) for what it did not see; some tools keep the position
-    person[person[:, 2] <= 0] = 0
+    person[(person[:, 2] <= 0) | _is_absent(person)] = 0
     seen = person[person[:, 2] > 0, :2]
     if len(seen) >= _FEWEST_OF_A_BODY and np.abs(seen).max() <= 1:
         raise UserError(
@@ -122,6 +141,12 @@ def _person(values: Any, where: str) -> np.ndarray:
             "--keypoint_scale 0, or multiply them by the frame's size"
         )
     return person
+
+
+def _is_absent(points: np.ndarray) -> np.ndarray:
+    """Which of the points [N, 3] stand where some tools put what was not found."""
+    found: np.ndarray = (points[:, :2] == _ABSENT).all(axis=1) & (points[:, 2] > 0)
+    return found
 
 
 def _points(numbers: Any, where: str) -> np.ndarray:

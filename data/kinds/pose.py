@@ -8,9 +8,9 @@ from torch import Tensor
 
 from data.kinds.body_drawing import BASIC_PARTS, NUM_DRAWN_PARTS, draw_person
 from data.kinds.interface import Encoder, Frames, of_size, signed
-from data.kinds.openpose import FACE, NUM_POINTS, is_seen, most_prominent, read_people
+from data.kinds.openpose import FACE, NUM_POINTS, is_seen, most_prominent, num_put_outside, read_people
 from data.layout import PICTURE_SUFFIXES, Part, Problems, SequenceFiles, find_sequences, real_video
-from data.storage.picture_files import ArrayCache, picture_size, read_picture
+from data.storage.picture_files import ArrayCache, is_grey, picture_size, read_picture
 from data.transforms import View
 from util.errors import UserError
 from util.media.pictures import semantic_to_rgb
@@ -159,8 +159,11 @@ class PoseFrames(Frames):
     def check(self, part: str, index: int, *, size: tuple[int, int]) -> str | None:
         """See ``Frames.check``; frames without anybody are suspicious."""
         if part == "openpose":
-            person = most_prominent(read_people(self.files.parts[part][index]))
-            return "nobody was found" if person is None else outside_note(person, size=size)
+            path = self.files.parts[part][index]
+            person = most_prominent(read_people(path))
+            if person is None:
+                return "nobody was found"
+            return outside_note(person, size=size) or absent_note(num_put_outside(path))
         if part == "densepose":
             return None if self.densepose(index, size=size)[..., 2].any() else "DensePose found nobody"
         return super().check(part, index, size=size)
@@ -175,6 +178,11 @@ class PoseFrames(Frames):
 
         def read() -> np.ndarray:
             picture = read_picture(path)
+            if picture.any() and is_grey(picture) and picture.max() <= NUM_DENSE_PARTS:
+                raise UserError(
+                    f"{path}: expected DensePose's IUV in three channels, found its parts alone, as grey of 0 to "
+                    f"{picture.max()}; write U, V and the part into red, green and blue"
+                )
             if picture[..., 2].max() > NUM_DENSE_PARTS:
                 raise UserError(
                     f"{path}: expected DensePose's IUV, whose blue channel is a part of 0 to {NUM_DENSE_PARTS}, found "
@@ -216,6 +224,11 @@ def outside_note(people: np.ndarray, *, size: tuple[int, int]) -> str | None:
         f"{num_outside} of {len(points)} points lie outside the frame of {size[1]} x {size[0]}; were they found in "
         "frames of another size?"
     )
+
+
+def absent_note(count: int) -> str | None:
+    """What to tell of points at -1,-1; None: there are none."""
+    return f"{count} points at -1,-1 count as not seen" if count else None
 
 
 def pose_files(

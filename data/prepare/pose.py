@@ -15,11 +15,12 @@ from data.kinds.openpose import (
     NUM_POINTS,
     is_seen,
     most_prominent,
+    num_put_outside,
     people_as_json,
     prominence,
     read_people,
 )
-from data.kinds.pose import frame_of, outside_note
+from data.kinds.pose import absent_note, frame_of, outside_note
 from data.layout import DEFAULT_FRAMES_PER_SECOND, PICTURE_SUFFIXES, VIDEO_METADATA
 from data.prepare.folders import new_folders, tell_of_video
 from data.prepare.partners import check_without_gaps, frame_files, partner_files
@@ -121,6 +122,9 @@ def prepare_pose(
     outside = outside_note(track.points, size=size) if has_frames and size else None
     if outside is not None:
         print(f"{openpose}: {outside}")
+    absent = absent_note(sum(map(num_put_outside, files.values())))
+    if absent is not None:
+        print(f"{openpose}: {absent}")
     still_missing = int(sum(not is_seen(person)[BODY].any() for person in points))
     print(
         f"{out}: {phase} sequence {name!r}, {len(files)} frames; somebody found in {len(files) - track.num_missing}, "

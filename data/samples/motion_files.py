@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from util.errors import UserError
+from util.errors import UserError, brief
 from util.files import atomic_write
+from util.numpy_files import read_arrays
 
 # Finer than anyone measures motion, and a third of the bytes.
 _STEPS_PER_PIXEL = 64
+_NAMES = {"forward", "backward", "occluded", "appeared"}
 
 
 def write_motion(
@@ -34,14 +36,11 @@ def read_motion(path: Path) -> dict[str, np.ndarray]:
     Raises:
         UserError: no such file, or another one.
     """
-    try:
-        with np.load(path) as file:
-            found = {name: file[name] for name in ("forward", "backward", "occluded", "appeared")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UserError(
-            f"{path}: expected the motion of a frame of a sample world, found something else ({error}); "
-            "make it with `python -m data.samples`"
-        ) from error
+    expected = "the motion of a frame of a sample world, as `python -m data.samples` makes it"
+    found = read_arrays(path, expected=expected)
+    if not found.keys() >= _NAMES:
+        raise UserError(f"{path}: expected {expected}, found {brief(sorted(found))}")
+    found = {name: found[name] for name in _NAMES}
     return {name: array.astype(np.float32) if array.dtype == np.float16 else array for name, array in found.items()}
 
 

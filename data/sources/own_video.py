@@ -34,7 +34,8 @@ from data.subject_size import UsualWidths, resizing
 from data.transforms import enlarged, enlarged_size
 from options.data_config import DataConfig
 from util.errors import UserError
-from util.media.video import Timing, opened_video, read_video
+from util.media.containers import opened_video
+from util.media.video import Timing, read_video
 
 # in so many frames faces are measured, before landmarks are looked for in all
 MEASURED_FRAMES = 9

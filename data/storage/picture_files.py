@@ -202,6 +202,25 @@ class ArrayCache:
         return array
 
 
+def depth_note(path: Path) -> str | None:
+    """What to tell of a picture of 16 bits whose numbers need 12 or fewer; None: nothing.
+
+    Nothing in such a file tells a sensor of 12 bits from a dark picture, so nothing is converted.
+
+    Raises:
+        UserError: the file is missing, no picture, or cut off.
+    """
+    if is_video_frame(path) or picture_mode(path) not in _WIDE_MODES:
+        return None
+    largest = int(read_numbers(path).max(initial=0))
+    if not 0 < largest < 2**12:
+        return None
+    return (
+        f"16 bits, but the largest number is {largest}, which is read as {round(largest / 257)} of 255; multiply "
+        "numbers of 12 bits by 16, of 10 bits by 64"
+    )
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The picture at ``path``, of which no more than the header is read so far."""

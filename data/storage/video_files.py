@@ -18,8 +18,9 @@ from av.video.stream import VideoStream
 from data.storage.shards import stamp
 from data.storage.size_index import kept
 from util.errors import UserError
+from util.media.containers import opened_video
 from util.media.display import shown
-from util.media.video import check_size, opened_video, probe, scan_packets
+from util.media.video import check_size, probe, scan_packets
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 # Loaders ask for a frame's picture and then for its edges; more is the business of their own cache.

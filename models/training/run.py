@@ -20,6 +20,7 @@ from models.training.distributed import DistributedLoss
 from models.training.divergence import Guard, NonFiniteError, check_finite, check_scale, gradient_norm
 from models.training.ema import GeneratorAverage
 from models.training.run_page import write_run_page
+from models.training.saved_state import check_state, saved_optimizer
 from models.training.schedule import Schedule
 from models.training.stages.base import Stage
 from options.config import TrainConfig
@@ -196,10 +197,9 @@ class Training:
         for name, network in self.networks().items():
             checkpoints.load_weights(network, saved.weights(name), where=saved.folder)
         state = saved.training_state()
+        check_state(state, self.optimizers, where=saved.folder / checkpoints.STATE_FILE)
         for name, optimizer in self.optimizers.items():
-            # saves of before a renaming call the discriminators critics
-            optimizers = state["optimizers"]
-            optimizer.load_state_dict(optimizers[name] if name in optimizers else optimizers["critics"])
+            optimizer.load_state_dict(saved_optimizer(state, name))
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["rng"])
         self.guard.restore(state.get("guard", {}))

@@ -12,6 +12,7 @@ from av.stream import Disposition
 
 from data.build import build_sequences
 from data.prepare.paired import prepare_paired
+from data.sources.own_video import timing_of
 from data.storage.video_files import frames_of, read_video_frame, video_table
 from options.config import DataConfig
 from util.errors import UserError
@@ -214,3 +215,98 @@ def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path: Path) -> None:
     """As after a cut without encoding anew: what is before the cut but is needed to decode stays in the file."""
     write(tmp_path / "cut.mp4", shades(12), times=[number - 4 for number in range(12)], options={"bf": "0", "g": "3"})
     assert probe(tmp_path / "cut.mp4").num_frames == len(list(read_video(tmp_path / "cut.mp4"))) == 8
+
+
+def test_ten_bits_are_read_without_the_error_of_eight(tmp_path: Path) -> None:
+    colours = [(940, 512, 512), (64, 512, 512), (500, 420, 600), (301, 640, 450), (777, 470, 530)]
+    with av.open(str(tmp_path / "deep.mkv"), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p10le"
+        stream.codec_context.colorspace, stream.codec_context.color_range = 1, 1
+        for colour in colours:
+            frame = av.VideoFrame(16, 16, "yuv420p10le")
+            for plane, value in zip(frame.planes, colour, strict=True):
+                plane.update(np.full(plane.buffer_size // 2, value, np.uint16).tobytes())
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    for (luma, blue, red), found in zip(colours, read_video(tmp_path / "deep.mkv"), strict=True):
+        bright, more_blue, more_red = (luma - 64) / 876, (blue - 512) / 896, (red - 512) / 896
+        r, b = bright + 1.5748 * more_red, bright + 1.8556 * more_blue
+        exact = np.clip([r, (bright - 0.2126 * r - 0.0722 * b) / 0.7152, b], 0, 1) * 255
+        assert np.abs(found - exact).max() < 1.5
+
+
+def test_titles_in_any_encoding_are_no_matter(tmp_path: Path) -> None:
+    """As old programs write them: in Latin-1, where UTF-8 is due."""
+    path = tmp_path / "titled.mp4"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = container.metadata["comment"] = "CAFE"
+        stream: Any = container.add_stream("libx264", rate=25)
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        sound.metadata["handler_name"] = "CAFE"
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for array in shades(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode(None))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 48000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+    assert path.read_bytes().count(b"CAFE") == 3
+    path.write_bytes(path.read_bytes().replace(b"CAFE", "Café".encode("latin-1")))
+    assert probe(path).num_frames == len(list(read_video(path))) == len(frames_of(path)) == 5
+    assert video_notes(path) == [] and timing_of(path) is None
+    prepare_paired(path, path, tmp_path / "out", phase="train", name="s")
+    with VideoWriter(tmp_path / "again.mp4", frames_per_second=25, sound_from=path) as video:
+        video.write(shades(1)[0])
+
+
+def test_files_are_opened_in_one_place() -> None:
+    """So what is true of one program that takes a video is true of all."""
+    sources = [path for room in ("benchmarks", "data", "models", "util") for path in Path(room).rglob("*.py")]
+    reading = [str(path) for path in sources for line in path.read_text().splitlines()
+               if "av.open(" in line and '"w"' not in line]  # fmt: skip
+    assert reading == ["util/media/containers.py"]
+
+
+def frames_that_cannot_be_decoded(content: bytes) -> bytes:
+    begin, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    return content[:begin] + b"\x65" * (end - begin) + content[end:]
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: content.replace(b"avc1", b"zzzz"),  # no decoder
+    lambda content: content.replace(b"avcC", b"zzzC"),
+    frames_that_cannot_be_decoded,
+    lambda content: content[: content.index(b"mdat") + 30],
+])  # fmt: skip
+def test_a_video_that_cannot_be_decoded_is_one_line_whoever_reads_it(tmp_path: Path, damage: Any) -> None:
+    """Found by tests/fuzz.py."""
+    write(tmp_path / "whole.mp4", shades(4), options={"bf": "0"})
+    (tmp_path / "a.mp4").write_bytes(damage((tmp_path / "whole.mp4").read_bytes()))
+    for read in (probe, video_table, video_notes, lambda path: list(read_video(path))):
+        with pytest.raises(UserError, match=r"a\.mp4: expected a"):
+            read(tmp_path / "a.mp4")
+
+
+def test_a_wrong_rate_is_told(tmp_path: Path) -> None:
+    """Raw H.264 holds no times; put into a file without them it gets any."""
+    with av.open(str(tmp_path / "raw.h264"), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=50)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for array in shades(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(tmp_path / "raw.h264")) as raw, av.open(str(tmp_path / "wrong.mp4"), "w") as container:
+        target: Any = container.add_stream_from_template(raw.streams.video[0])
+        target.time_base = Fraction(1, 25)
+        for number, packet in enumerate(one for one in raw.demux(video=0) if one.size):
+            packet.pts, packet.dts, packet.duration = number, number, 1
+            packet.time_base, packet.stream = Fraction(1, 25), target
+            container.mux(packet)
+    for name, told in (
+        ("raw.h264", "holds no times, 25 frames per second are assumed"),
+        ("wrong.mp4", "25 frames per"),
+    ):
+        (note,) = video_notes(tmp_path / name)
+        assert told in note and "its pictures say 50; give the true rate with --fps" in note

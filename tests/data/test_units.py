@@ -216,3 +216,58 @@ def test_a_folder_that_is_missing_may_be_that_of_another_kind(tmp_path: Path) ->
     write_face_dataset(tmp_path)
     findings = validate(DataConfig(dataset_mode="pose"), root=tmp_path, phases=["train"]).findings
     assert "check --dataroot, --dataset_mode and --phase" in findings[0].message
+
+
+@pytest.mark.parametrize("largest", [4095, 1023, 4096, 0])
+def test_twelve_bits_in_sixteen_are_told_with_the_largest_number(tmp_path: Path, largest: int) -> None:
+    numbers = np.linspace(0, largest, 64).astype(np.uint16).reshape(8, 8)
+    for number in range(3):
+        saved(tmp_path / f"A/train/s/{number}.png", np.roll(numbers, number))
+        saved(tmp_path / f"B/train/s/{number}.png", np.full((8, 8, 3), number, np.uint8))
+    config = DataConfig(dataset_mode="paired", input_nc=1)
+    notes = [
+        one.message for one in validate(config, root=tmp_path, phases=["train"]).findings if "16 bits" in one.message
+    ]
+    assert len(notes) == (3 if 0 < largest < 4096 else 0)
+    assert all(
+        f"the largest number is {largest}, which is read as {round(largest / 257)} of 255" in one for one in notes
+    )
+
+
+def test_confidences_in_percent_are_refused(tmp_path: Path) -> None:
+    person = walk(1)[0]
+    people = people_as_json([person * (1, 1, 1.2)])  # OpenPose's own may be above 1
+    write_json(tmp_path / "sound.json", people)
+    assert len(read_people(tmp_path / "sound.json")) == 1
+    write_json(tmp_path / "percent.json", people_as_json([person * (1, 1, 100)]))
+    with pytest.raises(UserError, match=r"percent.json: .* expected confidences of 0 to 1, found up to .*; divide"):
+        read_people(tmp_path / "percent.json")
+
+
+def test_points_at_minus_one_count_as_not_seen_and_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = DataConfig(dataset_mode="pose", openpose_only=True, loadSize=64)
+    for number, person in enumerate(walk(3)):
+        person[[4, 7], :2] = -1
+        people = people_as_json([person])
+        write_json(tmp_path / f"train_openpose/s/{number}.json", people)
+        write_picture(tmp_path / f"train_img/s/{number}.png", np.full((512, 512, 3), 40 * number, np.uint8))
+        (found,) = read_people(tmp_path / f"train_openpose/s/{number}.json")
+        assert (found[[4, 7]] == 0).all() and found[1].any()
+    notes = [one.message for one in validate(config, root=tmp_path, phases=["train"]).findings]
+    assert len(notes) == 3 and all("2 points at -1,-1 count as not seen" in one for one in notes)
+    prepare_pose(tmp_path / "train_openpose/s", tmp_path / "out", phase="train", name="s")
+    assert "6 points at -1,-1 count as not seen" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["L", "RGB"])
+def test_parts_of_densepose_alone_are_refused(tmp_path: Path, form: str) -> None:
+    for number, person in enumerate(walk(3)):
+        write_json(tmp_path / f"train_openpose/s/{number}.json", people_as_json([person]))
+        parts = np.roll(np.arange(64 * 64, dtype=np.uint16) % 25, number).astype(np.uint8).reshape(64, 64)
+        path = tmp_path / f"train_densepose/s/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(parts).convert(form).save(path)
+        write_picture(tmp_path / f"train_img/s/{number}.png", np.full((64, 64, 3), 40 * number, np.uint8))
+    findings = validate(DataConfig(dataset_mode="pose", loadSize=64), root=tmp_path, phases=["train"]).findings
+    errors = [one.message for one in findings if one.is_error]
+    assert len(errors) == 3 and "found its parts alone, as grey of 0 to 24; write U, V and the part" in errors[0]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from models import checkpoint as checkpoints
 from options.config import TrainConfig
 from options.training_config import RunConfig
 from util.errors import UserError
-from util.manifest import MANIFEST
+from util.files import file_sha256
+from util.manifest import MANIFEST, read_manifest
 
 CONFIG = TrainConfig(run=RunConfig(name="mine"))
 
@@ -131,3 +133,19 @@ def test_transfer_takes_what_fits_and_counts(tmp_path: Path) -> None:
     taken, total = checkpoints.transfer_weights(target, network(0.25).state_dict())
     assert (taken, total) == (7, 9)
     assert target.state_dict()["0.weight"].unique().tolist() == [0.25]
+
+
+@pytest.mark.parametrize("folder", sorted(Path("checkpoints").glob("*_sample_*")), ids=lambda folder: folder.name)
+def test_the_list_of_a_shipped_model_is_whole_and_right(folder: Path, tmp_path: Path) -> None:
+    files = {path.name for path in folder.iterdir()} - {MANIFEST, "README.md"}
+    listed = read_manifest(folder)
+    assert listed == {name: file_sha256(folder / name) for name in files}
+    assert files == {"config.json", "generator.safetensors"}
+    for name in (MANIFEST, *files):
+        shutil.copy(folder / name, tmp_path / name)
+    weights = tmp_path / "generator.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match="generator.safetensors: damaged or changed"):
+        checkpoints.load(tmp_path, flag="--checkpoint").generator_weights()

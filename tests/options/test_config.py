@@ -134,3 +134,11 @@ def test_a_quality_of_keyframes_needs_a_number_and_dynamic_programming(more: tup
     with pytest.raises(UserError, match="--keyframe_quality"):
         parse(TestConfig, ["--checkpoint", "x", "--keyframe_quality", "30", *more], description="test")
     assert parse(TestConfig, ["--checkpoint", "x", "--keyframe_quality", "30"], description="").keyframe_quality == 30
+
+
+def test_a_number_that_no_float_holds_is_refused_with_its_name() -> None:
+    """Found by tests/fuzz.py."""
+    values = to_json(TrainConfig())
+    values["schedule"]["lr"] = 10**400
+    with pytest.raises(UserError, match="config: schedule: lr: expected a number, found one of 401 digits"):
+        from_json(TrainConfig, values)

@@ -46,6 +46,10 @@ def shown(frame: av.VideoFrame, stream: VideoStream) -> np.ndarray:
     if _is_wide(frame):
         wide = frame.reformat(width=width, height=height, format="rgb48le", interpolation=Interpolation.BICUBIC)
         picture = _in_bt709(wide.to_ndarray(), transfer=int(frame.color_trc), primaries=int(frame.color_primaries))
+    elif max(one.bits for one in frame.format.components) > 8:
+        # straight to 8 bits FFmpeg is up to 4 levels off, through 16 bits at most 1.4
+        deep = frame.reformat(width=width, height=height, format="rgb48le", interpolation=Interpolation.BICUBIC)
+        picture = ((deep.to_ndarray().astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif (width, height) == (frame.width, frame.height):
         picture = frame.to_ndarray(format="rgb24")
     else:
@@ -59,8 +63,9 @@ def conversions(frame: av.VideoFrame, stream: VideoStream) -> list[str]:
     notes = []
     width, height = _square_size(frame, stream)
     if (width, height) != (frame.width, frame.height):
+        ratio = Fraction(stream.sample_aspect_ratio or 1)
         notes.append(
-            f"pixels of {str(stream.sample_aspect_ratio).replace('/', ':')} made square: "
+            f"pixels of {ratio.numerator}:{ratio.denominator} made square: "
             f"{frame.width} x {frame.height} becomes {width} x {height}"
         )
     if _is_wide(frame):

@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
-from util.errors import UserError
+from util.media.containers import named_when_damaged, opened
 
 # what players of mp4 files know; others, such as PCM, may stand in the file and stay silent
 PLAYABLE_CODECS = ("aac", "mp3", "opus", "flac", "ac3", "eac3", "alac")
@@ -21,11 +21,6 @@ FALLBACK_RATE = 48_000
 _KEPT_METADATA = ("language", "title", "handler_name")
 
 
-def address(path: Path) -> str:
-    """A file for FFmpeg, which takes what stands before a colon in a name for a protocol."""
-    return str(path.absolute())
-
-
 @contextmanager
 def sound_of(path: Path, *, target: OutputContainer) -> Iterator["Sound"]:
     """The sound of the file ``path``, ready to be written into ``target``, of which nothing is written yet.
@@ -33,12 +28,10 @@ def sound_of(path: Path, *, target: OutputContainer) -> Iterator["Sound"]:
     Raises:
         UserError: the file is missing, or nothing that has sound or pictures.
     """
-    try:
-        source = av.open(address(path))
-    except (av.FFmpegError, OSError) as error:
-        raise UserError(f"{path}: expected a video file, found something else ({error.strerror})") from error
-    with source:
-        yield Sound(source, target=target)
+    with opened(path) as source:
+        with named_when_damaged(path):
+            sound = Sound(source, target=target)
+        yield sound
 
 
 class Sound:
@@ -50,7 +43,7 @@ class Sound:
 
     def __init__(self, source: InputContainer, *, target: OutputContainer) -> None:
         """Add the streams to ``target``: copied where players know their codec in it, else encoded anew as AAC."""
-        self._name = source.name
+        self._path = Path(source.name)
         self._target = target
         self._streams = [stream for stream in source.streams.audio if stream.codec_context is not None]
         self._tracks = {stream.index: self._new_track(stream) for stream in self._streams}
@@ -95,18 +88,13 @@ class Sound:
         Raises:
             UserError: the sound is damaged there.
         """
-        try:
+        with named_when_damaged(self._path):
             while (packet := self._next or next(self._packets, None)) is not None:
                 self._next = packet
                 if until is not None and packet.pts is not None and packet.pts * packet.time_base > until:
                     return
                 self._next = None
                 self._write(packet)
-        except av.FFmpegError as error:
-            raise UserError(
-                f"{self._name}: expected whole sound, but it is damaged ({error.strerror}); copy the file again or "
-                "re-encode it"
-            ) from error
 
     def _write(self, packet: Packet) -> None:
         stream = packet.stream

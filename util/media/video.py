@@ -4,7 +4,7 @@ Frames are uint8 arrays [H, W, 3] in RGB, one at a time: a video of any length n
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -14,18 +14,21 @@ from typing import NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
+from av.format import Flags
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from util.errors import UserError
 from util.files import atomic_write
-from util.media.display import check_area, conversions, shown
-from util.media.sound import Sound, address, sound_of
+from util.media.containers import address, is_attached_picture, opened_video
+from util.media.display import conversions, shown
+from util.media.sound import Sound, sound_of
 
 _RATE_TOLERANCE = 0.01  # within it the header's rate counts, not frames by duration
 # Frames whose distances differ by less are even: clocks of cameras waver.
 _EVEN_STEPS = 1.5
+# Of a camera; some encoders note the ticks of their clock.
+_LARGEST_RATE = 240
 # A file is cut off where its header promises so much more than it holds.
 _SHORTER_SECONDS, _SHORTER_SHARE = 0.25, 0.01
 _NUM_COMPARED = 12
@@ -128,18 +131,35 @@ def video_notes(path: Path) -> list[str]:
         UserError: it is no whole video.
     """
     with opened_video(path) as (container, stream):
-        notes = conversions(next(container.decode(stream)), stream)
-        num_others = sum(not _is_attached_picture(one) for one in container.streams.video) - 1
+        frame = next(container.decode(stream), None)
+        notes = [] if frame is None else conversions(frame, stream)
+        num_others = sum(not is_attached_picture(one) for one in container.streams.video) - 1
         if num_others:
             notes.append(f"the first of {num_others + 1} video streams is read")
+        no_times: int = Flags.no_timestamps.value  # type: ignore[assignment]
+        has_times = not container.format.flags & no_times
+        own_rate = None if stream.codec_context is None else stream.codec_context.framerate
     packets = scan_packets(path)
-    steps = np.diff(packets.times) * float(packets.time_base)
+    rate, steps = packets.frames_per_second, np.diff(packets.times) * float(packets.time_base)
     if len(steps) and steps.max() > _EVEN_STEPS * steps.min():
         notes.append(
             f"its frames are {steps.min():.3g} to {steps.max():.3g} s apart; a dataset shows them at an even "
-            f"{packets.frames_per_second:.4g} per second"
+            f"{rate:.4g} per second"
         )
+    else:
+        notes += _rate_notes(rate, own_rate=float(own_rate or 0), has_times=has_times)
     return notes
+
+
+def _rate_notes(rate: float, *, own_rate: float, has_times: bool) -> list[str]:
+    """What to tell where a rate is only assumed, or is not the one that is coded in the pictures (0: none is)."""
+    differs = 0 < own_rate <= _LARGEST_RATE and abs(rate / own_rate - 1) > _RATE_TOLERANCE
+    says = f"its pictures say {own_rate:.4g}; " if differs else ""
+    if not has_times:
+        return [
+            f"the file holds no times, {rate:.4g} frames per second are assumed; {says}give the true rate with --fps"
+        ]
+    return [f"{rate:.4g} frames per second; {says}give the true rate with --fps"] if differs else []
 
 
 def read_video(path: Path) -> Iterator[np.ndarray]:
@@ -357,41 +377,6 @@ def write_video(path: Path, frames: Iterable[np.ndarray], *, frames_per_second: 
     with VideoWriter(path, frames_per_second=frames_per_second) as video:
         for frame in frames:
             video.write(frame)
-
-
-@contextmanager
-def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The opened file and its first video stream; a picture of the cover is none.
-
-    Raises:
-        UserError: the file is missing or no video.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: expected a video file, found none; check the path")
-    try:
-        container = av.open(address(path))
-    except av.FFmpegError as error:
-        if _begins_like_mp4(path):
-            raise UserError(
-                f"{path}: expected a whole video, found it cut off before the table of its frames; copy it again"
-            ) from error
-        raise UserError(f"{path}: expected a video file, found something else ({error.strerror})") from error
-    with container:
-        streams = [stream for stream in container.streams.video if not _is_attached_picture(stream)]
-        if not streams:
-            raise UserError(f"{path}: expected a video file, found no video stream in it")
-        if streams[0].codec_context is not None:  # else there is no decoder, and no size
-            check_area(path, streams[0].width, streams[0].height)
-        yield container, streams[0]
-
-
-def _is_attached_picture(stream: VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def _begins_like_mp4(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8)[4:] in (b"ftyp", b"moov", b"mdat", b"wide")
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
