@@ -34,3 +34,12 @@ def test_files_and_classes_of_the_architecture_page_exist() -> None:
         if re.fullmatch(r"(?:[A-Z][a-z0-9]+){1,4}", word) and not re.search(rf"^class {word}\b|^{word} = ", code, re.M)
     ]
     assert not missing
+
+
+def test_differences_from_the_published_training_are_named_once() -> None:
+    text = Path("docs/training.md").read_text()
+    assert text.count("from the published programs\n") == 1
+    section = text.split("## Differences from the published programs")[1]
+    for named in ("--lambda_face", "--no_flow", "`G_Warp` for the first frames", "side by side", "2 to n - 3",
+                  "full size", "--warp_align_corners false", "--keyframes published", "--i3d_weights"):  # fmt: skip
+        assert named in section
