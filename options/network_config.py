@@ -26,7 +26,9 @@ class GeneratorConfig:
     norm: Norm = option("batch", "normalisation layers")
     n_frames_G: int = option(3, "semantic frames the generator sees; it is fed one generated frame less")
     no_flow: bool = option(False, "draw every pixel, warp nothing")
-    fg: bool = option(False, "a second branch draws the pixels of the foreground labels, from labels alone (see --fg_labels)")
+    fg: bool = option(
+        False, "a second branch draws the pixels of the foreground labels, from labels alone (see --fg_labels)"
+    )
     n_scales_spatial: int = option(1, "coarse to fine: scales, each twice the size of the one before")
     n_blocks_local: int = option(3, "residual blocks of each finer scale")
     warp_align_corners: bool = option(
