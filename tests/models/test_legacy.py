@@ -12,6 +12,7 @@ from torch import nn
 from models import checkpoint as checkpoints
 from models.build import build_generator, load_generator
 from models.legacy.exporting import export_generator
+from models.legacy.import_checkpoint import build_parser
 from models.legacy.importing import import_generator, recover
 from models.legacy.old_file import read_old_file
 from models.networks.generator import CompositeGenerator
@@ -275,3 +276,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         import_generator([path], tmp_path / "old", **FACE)
     with pytest.raises(UserError, match="no such file"):
         import_generator([tmp_path / "nowhere.pth"], tmp_path / "other", **FACE)
+
+
+def test_a_missing_role_is_named() -> None:
+    with pytest.raises(UserError, match=r"required: --as \(") as caught:
+        build_parser().parse_args(["x.pth", "--dataset_mode", "face", "--out", "y"])
+    assert not str(caught.value).endswith(",")

@@ -4,6 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.flow.warp import warp
+from models.losses.motion import add_flow_terms, add_temporal_warp_term
+from models.losses.table import LossTable, LossWeights
+from models.networks.generator import blend
 from tests.golden import randn
 
 
@@ -70,3 +73,16 @@ def test_one_pixel_wide_images_warp() -> None:
 def test_wrong_flow_shape_says_expected_and_got() -> None:
     with pytest.raises(ValueError, match=r"expected flow of shape \(1, 2, 4, 4\), got \(1, 2, 4, 5\)"):
         warp(torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 5))
+
+
+def test_losses_warp_exactly_whatever_the_generator_does() -> None:
+    """A flow that carries one frame onto the other costs nothing, also where `--warp_align_corners false` blurs."""
+    frames, still = torch.rand(1, 3, 8, 8), torch.zeros(1, 2, 8, 8)
+    blurred = blend(frames, frames, still, torch.zeros(1, 1, 8, 8), align_corners=False)
+    assert (blurred - frames).abs().max() > 0.05
+    table, ones = LossTable(), torch.ones(1, 1, 8, 8)
+    given = {"real": frames, "before": frames, "reference": still, "confidence": ones}
+    add_flow_terms(table, still, ones, **given, weights=LossWeights())
+    add_temporal_warp_term(table, frames, frames, still, ones, weight=10.0)
+    assert table.terms.keys() == {"F_Flow", "F_Warp", "G_Warp"}
+    assert all(float(value) < 1e-5 for value, _ in table.terms.values())
