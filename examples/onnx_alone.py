@@ -5,8 +5,7 @@
     python examples/onnx_alone.py student.onnx semantics.npy frames.npy
 
 ``semantics.npy`` holds the semantic frames to draw, float32 [T, C, H, W]; ``frames.npy`` gets uint8 [T, H, W, 3]. A
-model begins well without real first frames only if it was trained with ``--no_first_img``. This file may be copied
-anywhere.
+model begins well without real first frames only if it was trained with ``--no_first_img``. Copy this file anywhere.
 """
 
 import sys

@@ -43,3 +43,24 @@ def test_differences_from_the_published_training_are_named_once() -> None:
     for named in ("--lambda_face", "--no_flow", "`G_Warp` for the first frames", "side by side", "2 to n - 3",
                   "full size", "--warp_align_corners false", "--keyframes published", "--i3d_weights"):  # fmt: skip
         assert named in section
+
+
+def test_answers_are_short_and_name_what_to_do() -> None:
+    _, *paragraphs = Path("docs/faq.md").read_text(encoding="utf-8").split("\n\n")
+    answers = [one for one in paragraphs if one.startswith("**")]
+    assert len(answers) >= 38
+    assert not [one for one in answers if one.count("\n") > 3]
+
+
+@pytest.mark.parametrize(
+    "card", sorted(Path("checkpoints").glob("*_sample_*/README.md")), ids=lambda card: card.parent.name
+)
+def test_a_card_tells_what_a_user_of_a_model_must_know(card: Path) -> None:
+    text = card.read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\w[^|]*?) \| (.+) \|$", text, re.MULTILINE))
+    assert {"data", "licence", "training", "recipe", "size"} <= rows.keys()
+    assert (
+        "train_samples.sh" in rows["training"]
+        and "`bash scripts/" in rows[next(one for one in rows if "held-out" in one)]
+    )
+    assert "\nLimits: " in text and re.search(r"^Do not ", text, re.MULTILINE)
