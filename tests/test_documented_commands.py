@@ -4,10 +4,14 @@
 the project, as a reader would (``tests/small_python.py`` is their python).
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +19,7 @@ import pytest
 
 from data.samples.pose import POSE_SPLIT, write_pose_sample
 from models.legacy.exporting import export_generator
+from tests.small_python import client_of
 from tests.tiny_face import write_tiny_face
 from tests.tiny_street import write_tiny_street
 from tests.tiny_video import write_talk
@@ -72,7 +77,7 @@ def test_block_can_be_read(block: Block) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the project whose environment is made already, with small data where the pages have theirs."""
     root, source = tmp_path_factory.mktemp("project"), Path.cwd()
     for folder in FOLDERS:
@@ -85,14 +90,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     python = root / ".venv/bin/python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{source / "tests/small_python.py"}" "$@"\n')
+    address = Path(tempfile.mkdtemp()) / "python"  # the path of a socket must be short
+    python.write_text(client_of(address))
     python.chmod(0o755)
     stamp = subprocess.run(["cksum"], input=(root / "requirements.txt").read_bytes(), capture_output=True, check=True)
     (root / f".venv/installed-{stamp.stdout.decode().strip().replace(' ', '-')}").touch()  # as scripts/environment.sh
 
     datasets = root / "datasets"
     for name in ("face", "face_sample"):
-        for phase, num_frames in (("train", 12), ("test", 8)):
+        for phase, num_frames in (("train", 12), ("test", 6)):
             write_tiny_face(datasets / name, phase=phase, num_frames=num_frames)
     for phase in ("train", "test"):
         write_tiny_street(datasets / "mine", phase=phase, num_frames=8)
@@ -105,18 +111,27 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("talk.mp4", "other.mp4"):
         write_talk(root / name, num_frames=20)
     export_generator("checkpoints/face_sample_student", root / "latest_net_G0.pth")
-    return root
+
+    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen([sys.executable, "-m", "tests.small_python", str(address)], cwd=root, env=environment)
+    while not address.exists():
+        assert server.poll() is None
+        time.sleep(0.1)
+    yield root
+    server.terminate()
+    server.wait()
+    shutil.rmtree(address.parent)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
-def test_block_runs(block: Block, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_runs(block: Block, project: Path) -> None:
     path = f"{project / '.venv/bin'}:/usr/bin:/bin"
-    environment = {"PATH": path, "HOME": str(project), "PYTHONPATH": str(Path.cwd()), "PROCESSES": "1"}
+    environment = {"PATH": path, "HOME": str(project), "PROCESSES": "1"}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.text],
         cwd=project,
-        env={**environment, "OMP_NUM_THREADS": "1"},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -24,7 +24,9 @@ def export_generator(checkpoint: str | Path, out: Path) -> list[str]:
         UserError: when there is no checkpoint, or it is broken.
     """
     saved = checkpoints.load(checkpoint, flag="--checkpoint")
-    weights, generator = saved.generator_weights(), saved.config.generator
+    # shipped models have 16 bits, which no published file has
+    weights = {name: one.float() if one.is_floating_point() else one for name, one in saved.generator_weights().items()}
+    generator = saved.config.generator
     scales = {out: weights}
     if generator.n_scales_spatial > 1:
         scales = {

@@ -197,6 +197,14 @@ def test_export_and_import_are_inverse_bit_by_bit(tmp_path: Path) -> None:
                        generator.get_parameter("model_down_seg.1.bias"))  # fmt: skip
 
 
+def test_a_shipped_model_of_16_bits_goes_out_and_comes_back(tmp_path: Path) -> None:
+    shipped = "checkpoints/face_sample_student"
+    export_generator(shipped, tmp_path / "net.pth")
+    import_generator([tmp_path / "net.pth"], tmp_path / "old", dataset_mode="face", role="student")
+    again, weights = (checkpoints.load(path, flag="").generator_weights() for path in (tmp_path / "old", shipped))
+    assert all(torch.equal(again[name], value.to(again[name].dtype)) for name, value in weights.items())
+
+
 def test_finer_scales_go_to_files_of_their_own_and_come_back(tmp_path: Path) -> None:
     config = GeneratorConfig(ngf=8, n_downsample_G=2, n_blocks=2, n_scales_spatial=2, n_blocks_local=1)
     generator = build_generator(config, semantic_channels=15)

@@ -1,11 +1,15 @@
 """The memory that a training is said to need is what its tensors take, and what is suggested makes it fit."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from models.training import memory_plan as plan
 from options.cli import parse
 from options.config import TrainConfig
+from tests.tiny_face import STUDENT
+from tests.tiny_video import write_student
 from util.allocations import AllocationCounter
 
 TINY = [
@@ -31,9 +35,13 @@ def test_tensors_are_counted_while_they_live() -> None:
     assert counter.now == 0
 
 
-@pytest.mark.parametrize("more", [(), ("--batchSize", "2")])
-def test_pretended_tensors_take_what_real_ones_do(more: tuple[str, ...]) -> None:
-    settings = config(*more)
+TKD = ("--stage", "tkd", *STUDENT, "--resume", "--n_frames_total", "6")
+
+
+@pytest.mark.parametrize("more", [(), ("--batchSize", "2"), TKD])
+def test_pretended_tensors_take_what_real_ones_do(more: tuple[str, ...], tmp_path: Path) -> None:
+    teacher = ("--teacher", str(write_student(tmp_path / "teacher", channels=15))) if more == TKD else ()
+    settings = config(*more, *teacher)
     scene, _ = plan.look_at(settings)
     found = plan.estimate(settings, scene)
     stage = plan._stage(settings, scene)

@@ -58,13 +58,13 @@ class TemporalDistillation:
         Flow and discriminators see key-frame to key-frame motion.
         """
         total, num_given = clip.image.shape[1], given.shape[1]
-        gap = self._draw_gap(total, random)
+        gap = self.draw_gap(total, random)
         positions = [*range(num_given), *range(num_given - 1 + gap, total, gap)]
         # what comes after the last key-frame is nobody's target
         target = self.spatial.teacher_frames(clip, given, positions[-1] + 1)
         return clip.at(positions), target[:, positions]
 
-    def _draw_gap(self, total: int, random: torch.Generator) -> int:
+    def draw_gap(self, total: int, random: torch.Generator) -> int:
         """A gap from 2 to ``total - num_frames``, so that at least ``num_frames`` key-frames are left.
 
         Raises:
