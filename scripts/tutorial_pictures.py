@@ -47,7 +47,7 @@ def clip(*, first: int, count: int) -> list[np.ndarray]:
 def write_phone_video(path: Path, frames: Iterable[np.ndarray]) -> None:
     """A video as a phone that is held upside down writes it: turned pictures, and a note that says so."""
     with av.open(str(path), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream("libx264", rate=24))
+        stream = container.add_stream("libx264", rate=24)
         stream.height, stream.width, stream.pix_fmt = 360, 640, "yuv420p"
         stream.set_display_rotation(180)
         for frame in frames:
