@@ -1,7 +1,7 @@
 """The page of a run, ``checkpoints/NAME/index.html``: how its losses went, what it draws, what it was told.
 
-It is made of what lies in the run's folder, at every save, and links to the pictures in place of holding them: it costs
-a fraction of a second, whatever the run's length.
+It is made at every save, of what lies in the run's folder, and links to the pictures in place of holding them, so that
+it costs little in a long run.
 """
 
 import dataclasses
