@@ -298,6 +298,8 @@ def test_paper_and_browsers_without_scripts_get_frames(pages: dict[str, Path], o
     page.emulate_media(media="print")
     assert page.locator(".strips img").count() == 4 and page.locator(".strips img").first.is_visible()
     assert not page.locator("video").first.is_visible() and not page.locator(".controls").is_visible()
+    assert background(page) == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 31, 36)"
     keep(page, "results_print")
     bare = open_page(pages["results"], script=False)
     assert bare.locator(".strips").is_visible() and bare.locator("video[controls]").first.is_visible()
