@@ -213,18 +213,25 @@ class FaceEncoder(Encoder):
         box = placement.box
         area = box.within(height=height, width=width)
         curves = _drawn_curves(with_forehead(points), height=height, width=width)
-        planes = np.zeros((self.num_channels, box.height, box.width), np.uint8)
+        # nothing is drawn outside the frame
+        fresh = np.empty if area == box else np.zeros
+        planes = fresh((self.num_channels, box.height, box.width), np.uint8)
+        planes[0] = 0
         inside = planes[:, area.top - box.top : area.bottom - box.top, area.left - box.left : area.right - box.left]
         if background is not None:
             inside[0] = cut(background, area) * (part_labels(points, area) == 0)
         for curve in curves:
             _set(inside[0], curve - (area.left, area.top), 255)
         if self.with_distance_maps:
+            distance = np.empty((area.height, area.width), np.int16)
             for plane, curve in zip(inside[1:], curves, strict=True):
-                plane[:] = _in_steps(distance_map(curve, area)) if len(curve) else 255
+                if len(curve):
+                    _in_steps(distance_map(curve, area, out=distance), out=plane)
+                else:
+                    plane[:] = 255
             if placement.is_mirrored:
                 planes[1:] = planes[1:][list(_MIRRORED_CURVES)]
-        return placement.of_cut(torch.from_numpy(planes), filter="bilinear").float() / 255
+        return placement.of_cut(torch.from_numpy(planes), filter="bilinear").float().div_(255)
 
     def face(self, semantic: Tensor) -> Tensor | None:
         """The curves of the face: where a distance is 0, or the edges where those of the background are left out."""
@@ -343,7 +350,7 @@ def _set(plane: np.ndarray, pixels: np.ndarray, value: int) -> None:
     plane[y[is_in], x[is_in]] = value
 
 
-def _in_steps(distance: np.ndarray) -> np.ndarray:
-    """Distances in bytes: whole steps of ``PIXELS_PER_STEP``, 255 at most."""
+def _in_steps(distance: np.ndarray, *, out: np.ndarray) -> None:
+    """Distances in bytes, to ``out``: whole steps of ``PIXELS_PER_STEP``, 255 at most."""
     # rounding a third off makes it a floor, as whole pixels have no other remainders than 0, 1 and 2
-    return cv2.convertScaleAbs(distance, alpha=1 / PIXELS_PER_STEP, beta=-1 / PIXELS_PER_STEP)
+    cv2.convertScaleAbs(distance, dst=out, alpha=1 / PIXELS_PER_STEP, beta=-1 / PIXELS_PER_STEP)
