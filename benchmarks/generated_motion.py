@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.footage import SAMPLES, WINDOW
@@ -24,7 +25,7 @@ from models.build import load_generator
 from models.inference.runtimes.engines import Runtime
 from models.inference.synthesizer import Synthesizer
 from models.interpolation.choose import make_interpolator
-from models.interpolation.guided import GuidedMotion
+from models.interpolation.guided import GuidedMotion, working_size
 from models.interpolation.motion_compensation import FlowBothWays, MotionCompensation
 from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import thumbnail
@@ -165,7 +166,9 @@ def moved_by_student(
         if times and flow is not None:
             ends = keyframes[before], keyframes[after]
             if guides:
-                guided.image_flows = always(flow)
+                guided.image_flows = always(
+                    resized_flow(flow[None], size=working_size((flow.shape[1], flow.shape[2])))[0]
+                )
                 frames += list(guided(*ends, times, guides[before : after + 1]))
             else:
                 frames += list(MotionCompensation(always(flow))(*ends, times))
@@ -177,6 +180,12 @@ def always(flow: Tensor) -> FlowBothWays:
     """The flow back, [2, H, W], whatever the frames; forward its opposite, for want of another."""
     backward = flow.permute(1, 2, 0).contiguous()
     return lambda start, end: (-backward, backward)
+
+
+def resized_flow(flow: Tensor, *, size: Sequence[int]) -> Tensor:
+    """A flow [N, 2, h, w] for frames of another ``size`` (height, width), in their pixels."""
+    ratio = flow.new_tensor([size[1] / flow.shape[-1], size[0] / flow.shape[-2]]).view(2, 1, 1)
+    return F.interpolate(flow, tuple(size), mode="bilinear", align_corners=False, antialias=True) * ratio
 
 
 def generated_text(rows: Sequence[GeneratedRow]) -> str:

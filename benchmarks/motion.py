@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.footage import MOST_WINDOWS, WINDOW, Footage, all_footage, as_tensor
-from benchmarks.generated_motion import GeneratedRow, compare_generated, generated_text
+from benchmarks.generated_motion import GeneratedRow, compare_generated, generated_text, resized_flow
 from benchmarks.keyframe_choice import NUM_GIVEN, ChoiceRow, choice_text, compare_choices
 from benchmarks.metrics.flow_error import end_point_error
 from benchmarks.motion_methods import METHODS, STREAMED, guided_name, recover
 from data.samples.motion_files import read_motion
-from models.interpolation.guided import Flows, GuidedMotion, corrected, guide_flows
-from models.interpolation.motion_compensation import DenseInverseSearch, straight_flows
+from models.interpolation.guided import GuidedMotion, corrected, guide_flows, shrunk
+from models.interpolation.motion_compensation import straight_flows
 from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import thumbnail
 from util.errors import UserError
@@ -161,21 +161,20 @@ def motion_errors(footage: Footage) -> dict[str, float]:
     for place, (window, files) in enumerate(zip(footage.windows, footage.motions, strict=True)):
         all_guides = [guided.guide(semantic) for semantic in own.window(place)]
         for middle in range(1, len(window) - 1, 2):
-            start, end = (
-                as_tensor(window[number]).permute(1, 2, 0).contiguous() for number in (middle - 1, middle + 1)
-            )
-            forward, backward = DenseInverseSearch()(start, end)
-            image_flow = Flows(*(flow.numpy() for flow in straight_flows(forward, backward, 0.5)))
-            guides = all_guides[middle - 1 : middle + 2]
-            semantic_flow = guide_flows(*guides)
+            start, end = (torch.from_numpy(shrunk(window[number])) for number in (middle - 1, middle + 1))
+            forward, backward = (flow.permute(2, 0, 1) for flow in guided.image_flows(start, end))
+            image_flow = straight_flows(forward, backward, 0.5).flatten(0, 1).numpy()
+            guides = [shrunk(guide) for guide in all_guides[middle - 1 : middle + 2]]
+            semantic_flow = guide_flows(*guides, kind=own.kind)
             estimates = (image_flow, semantic_flow, corrected(image_flow, semantic_flow, guides[1]))
             exact = read_motion(files[middle])
             for name, flows in zip(found, estimates, strict=True):
+                both = resized_flow(torch.from_numpy(flows).unflatten(0, (2, 2)), size=window[0].shape[:2])
                 for flow, direction, hidden in zip(
-                    flows, ("backward", "forward"), ("appeared", "occluded"), strict=True
+                    both, ("backward", "forward"), ("appeared", "occluded"), strict=True
                 ):
-                    estimate, truth = (torch.from_numpy(one).permute(2, 0, 1)[None] for one in (flow, exact[direction]))
-                    error = end_point_error(estimate, truth, torch.from_numpy(~exact[hidden])[None, None])
+                    truth = torch.from_numpy(exact[direction]).permute(2, 0, 1)[None]
+                    error = end_point_error(flow[None], truth, torch.from_numpy(~exact[hidden])[None, None])
                     found[name] += [] if error is None else [error]
     return {name: round(statistics.mean(errors), 3) for name, errors in found.items()}
 

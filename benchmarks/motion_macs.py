@@ -14,8 +14,9 @@ from models.interpolation.motion_compensation import DENSE_SEARCHES
 
 COLOURS = 3
 BILINEAR, CUBIC = 4, 16  # products of one sample
-# as in models/interpolation/guided.py: answers per frame, taps of the Gaussian that spreads corrections, stride
-_ANSWERS, _BLUR, _GUIDE_STRIDE = 3, 33, 4
+# as in models/interpolation/guided.py: flows judged and answers drawn for each frame, taps of the Gaussian that spreads
+# corrections, stride of the densest search in guides
+_JUDGED, _ANSWERS, _BLUR, _GUIDE_STRIDE = 3, 2, 9, 4
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,14 @@ def _guided_cost(*, smallest_side: int) -> MotionCost:
     """Motion that semantic frames guide; what makes their pictures counts with encoding them."""
     image_flow = _inverse_search_flow(*DENSE_SEARCHES["dis"], smallest_side=smallest_side)
     guide_flow = _inverse_search_flow(_GUIDE_STRIDE, 1, smallest_side=smallest_side)
-    correction = (1 + 4) * 2 * _BLUR + 4  # how clear outlines are, and four coordinates, blurred along both axes
-    compared = (2 * BILINEAR + 2 + COLOURS) / 4  # both guides moved and compared, both key-frames compared, at 1/4
-    answer = 2 * COLOURS * CUBIC + compared + BILINEAR + COLOURS + COLOURS  # moved, compared, blended, weighted
-    straight = 2 * 2 * 2
+    # at half the resolution a pixel counts a quarter; the correction is smoothed at half of that
+    correction = (1 + 4) / 16 * 2 * _BLUR + 4 / 4
+    judged = (2 * BILINEAR * (COLOURS + 1) + 2 + COLOURS) / 4
+    answer = 2 * COLOURS * CUBIC + 2 * BILINEAR + COLOURS + COLOURS  # moved, by enlarged flows, blended, weighted
+    straight = 2 * 2 * 2 / 4
     return MotionCost(
-        per_gap=2 * image_flow + COLOURS * 2, per_frame=2 * guide_flow + straight + correction + _ANSWERS * answer
+        per_gap=2 * image_flow + COLOURS * 2,
+        per_frame=2 * guide_flow + straight + correction + _JUDGED * judged + _ANSWERS * answer,
     )
 
 

@@ -30,16 +30,18 @@ class DenseInverseSearch:
     name = "dis"
     smallest_side = 12
 
-    def __init__(self, *, patch_stride: int | None = None, finest_scale: int = 1) -> None:
+    def __init__(self, *, patch_stride: int | None = None, finest_scale: int = 1, iterations: int = 25) -> None:
         """Set the search up; by default it is OpenCV's fast preset.
 
         Args:
             patch_stride: a patch at every so many pixels, without variational refinement: on our videos as good as
                 with it. None: as the preset has both.
-            finest_scale: 1 searches down to half the resolution, 2 to a quarter.
+            finest_scale: 0 searches down to the full resolution, 1 to half of it, 2 to a quarter.
+            iterations: of a patch at every scale, at most; the preset's without ``patch_stride``.
         """
         self.patch_stride = patch_stride
         self.finest_scale = finest_scale
+        self.iterations = iterations
 
     def search(self, target: np.ndarray, source: np.ndarray) -> np.ndarray:
         """Flow [H, W, 2] that carries ``source`` onto ``target``: luma, uint8 [H, W], sides of at least 12 pixels."""
@@ -48,6 +50,7 @@ class DenseInverseSearch:
         if self.patch_stride is not None:
             search.setFinestScale(min(self.finest_scale, search.getCoarsestScale()))
             search.setPatchStride(self.patch_stride)
+            search.setGradientDescentIterations(self.iterations)
             search.setVariationalRefinementIterations(0)
         return np.asarray(search.calc(target, source, None))
 

@@ -155,6 +155,8 @@ def flow_both_ways(search: DenseInverseSearch) -> FlowBothWays:
 
 
 def _grey_levels(frame: Tensor) -> np.ndarray:
-    """Luma of [H, W, 3] in [-1, 1], uint8 [H, W], on the CPU."""
+    """Luma of [H, W, 3] in [-1, 1], or uint8, as uint8 [H, W] on the CPU."""
+    if frame.dtype == torch.uint8:
+        return cv2.cvtColor(frame.cpu().numpy(), cv2.COLOR_RGB2GRAY)
     grey = cv2.cvtColor(frame.float().cpu().numpy(), cv2.COLOR_RGB2GRAY)
     return cv2.convertScaleAbs(grey.clip(-1, 1), alpha=127.5, beta=127.5)

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.inference.synthesizer import Synthesizer
 from models.interpolation.base import KeyFrame, fill_between
 from models.interpolation.choose import GUIDED_KINDS, choose_interpolator, make_interpolator, resolve_interpolation
-from models.interpolation.guided import Flows, GuidedMotion, corrected, guide_flows, guide_picture
+from models.interpolation.guided import GuidedMotion, corrected, guide_flows, guide_picture, shrunk, working_size
 from tests.golden import randn
 
 SIZE = (64, 96)
@@ -103,16 +103,31 @@ def test_guides_show_edges_distances_labels_and_drawings() -> None:
 
 def test_a_correction_reaches_only_the_surroundings_of_outlines() -> None:
     guide = guides_of(30)[0]
-    none, exact = Flows(*np.zeros((2, *SIZE, 2), np.float32)), Flows(*np.ones((2, *SIZE, 2), np.float32))
+    none, exact = np.zeros((4, *SIZE), np.float32), np.ones((4, *SIZE), np.float32)
     found = corrected(none, exact, guide)
-    assert found.to_start[32, 30].min() > 0.8
-    assert np.abs(found.to_start[32, 90]).max() < 0.1
+    assert found[:, 32, 30].min() > 0.8
+    assert np.abs(found[:, 32, 90]).max() < 0.1
 
 
 def test_guide_flow_finds_the_outline_in_both_keyframes() -> None:
-    flows = guide_flows(*guides_of(20, 23, 28))
-    assert flows.to_start[24:40, 21:26, 0].mean() == pytest.approx(-3, abs=1)
-    assert flows.to_end[24:40, 21:26, 0].mean() == pytest.approx(5, abs=1)
+    for kind in ("street", "pose"):
+        flows = guide_flows(*guides_of(20, 23, 28), kind=kind)
+        assert flows[0, 24:40, 21:26].mean() == pytest.approx(-3, abs=1)
+        assert flows[2, 24:40, 21:26].mean() == pytest.approx(5, abs=1)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 97), (20, 60), (24, 24)])
+def test_where_nothing_moves_the_frame_is_kept(size: tuple[int, int]) -> None:
+    noise = cv2.GaussianBlur(randn("still", (*size, 3)).astype(np.float32), (0, 0), 1.5)
+    frame = torch.from_numpy(noise / np.abs(noise).max()).permute(2, 0, 1)
+    guide = (noise[..., 0] > 0).astype(np.uint8) * 200
+    frames = GuidedMotion(kind="pose")(frame, frame, [0.25, 0.5], [guide] * 4)
+    assert (frames - frame).abs().max() < 1e-4
+
+
+def test_flows_are_judged_at_half_resolution_unless_that_is_too_small_to_search() -> None:
+    assert [working_size(size) for size in [(64, 97), (24, 24), (20, 60)]] == [(32, 49), (12, 12), (20, 60)]
+    assert shrunk(np.zeros((65, 96, 3), np.uint8)).shape == (33, 48, 3)
 
 
 def test_auto_is_guided_for_the_kinds_that_were_measured() -> None:
