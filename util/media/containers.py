@@ -65,8 +65,9 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         streams = [stream for stream in container.streams.video if not is_attached_picture(stream)]
         if not streams:
             raise UserError(f"{path}: expected a video file, found no video stream in it")
-        if streams[0].codec_context is not None:  # else there is no decoder, and no size
-            check_area(path, streams[0].width, streams[0].height)
+        if streams[0].codec_context is None:  # PyAV 17, of Python 3.10, would end the program at its first packet
+            raise UserError(f"{path}: expected a video, found a kind of video that has no decoder here; re-encode it")
+        check_area(path, streams[0].width, streams[0].height)
         yield container, streams[0]
 
 
