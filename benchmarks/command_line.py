@@ -113,7 +113,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--setting", choices=("street", "face", "all"), default="all", help="what to generate")
+    parser.add_argument("--setting", choices=("street", "face_512", "pose", "face", "all"), default="all", help="what "
+                        "to generate: the paper's three, and live faces of 256x256 (default: all)")  # fmt: skip
+    parser.add_argument("--precisions", nargs="+", choices=("auto", "fp32", "bf16", "fp16", "int8"), default=["auto"],
+                        metavar="NAME", help="of our methods, where the runtime has them: auto, fp32, bf16, fp16, int8 "
+                        "(default: auto)")  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each method (default: 5)")
     parser.add_argument("--runtimes", nargs="+", choices=("folded", "compile", "openvino", "onnx"), metavar="NAME",
                         help="of our methods; default: those that are installed, without compile")  # fmt: skip
@@ -168,6 +173,19 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
         "kind")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--output", type=Path, default=Path("results/samples"), metavar="DIR", help="where results go (default: "
+        "%(default)s)")  # fmt: skip
+
+
+def _add_precision(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which models (default: all)")
+    add("--checkpoints", type=Path, default=Path("checkpoints"), metavar="DIR", help="where KIND_sample_student or "
+        "KIND_sample_teacher is (default: %(default)s)")  # fmt: skip
+    add("--datasets", type=Path, default=Path("datasets"), metavar="DIR", help="where KIND_sample is (default: "
+        "%(default)s)")  # fmt: skip
+    add("--max_frames", type=int, default=0, metavar="N", help="only the first N held-out frames (default: 0, all)")
+    add("--timing_runs", type=int, default=1, metavar="N", help="repetitions behind milliseconds (default: 1)")
+    add("--output", type=Path, default=Path("results/precision"), metavar="DIR", help="where results go (default: "
         "%(default)s)")  # fmt: skip
 
 
@@ -260,6 +278,7 @@ SUBCOMMANDS = {
     "stream": ("stream", _add_stream, "A stream of an hour: times of its frames, share of key-frames, and memory."),
     "motion": ("motion", _add_motion, "Quality and time of motion compensation on true frames."),
     "samples": ("samples", _add_samples, "Quality and speed of the shipped sample models, also in long rollouts."),
+    "precision": ("precision", _add_precision, "Quality of the sample models in fp32, bf16 and int8."),
     "table": ("method_table", _add_table, "Table of our models on the same clips, beside the paper's table."),
     "ablation": ("ablation", _add_ablation, "What each part of the method earns, key-frame shares, interpolators."),
     "width": ("width", _add_width, "Width at which a plain generator costs what a student costs."),

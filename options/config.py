@@ -19,7 +19,7 @@ FirstFrame = Literal["real", "single", "generated"]
 
 Runtime = Literal["auto", "eager", "folded", "compile", "openvino", "onnx"]
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,14 @@ class TestConfig:
     runtime: Runtime = option(
         "eager", "what runs the student; auto: the fastest that is installed, eager: the network as it was trained"
     )
-    precision: Precision = option("auto", "bits of the student's layers; auto: 16 where the processor is made for it")
+    precision: Precision = option(
+        "auto",
+        "bits of the student's layers; auto: 16 where the processor is made for it, 8 where such a model is kept "
+        "beside the checkpoint; int8: with openvino or onnx, calibrated on the training part of DATAROOT at first",
+    )
+    float_layers: str = option(
+        "", "layers that keep 32 bits with --precision int8: names with commas between, or auto: as few as are needed"
+    )
     runtime_file: str | None = option(None, "run the student from this file of python -m models.inference.export")
     lookahead: int = option(
         0, "choose key-frames live, so many frames ahead, and report the latency of every frame; 0: whole video known"
@@ -176,6 +183,8 @@ class TestConfig:
         require_at_least(1, self, "timing_runs")
         if self.runtime_file is not None and self.runtime != "eager":
             raise UserError(f"--runtime_file brings its own runtime: leave out --runtime {self.runtime}")
+        if self.float_layers and self.precision != "int8":
+            raise UserError(f"--float_layers goes with --precision int8, found {self.precision}: leave it out")
         if self.lookahead > 0 and self.keyframes != "dp":
             raise UserError(f"--lookahead chooses key-frames by dp: leave out --keyframes {self.keyframes}")
         if self.keyframe_quality is not None:

@@ -14,8 +14,10 @@ from models import checkpoint as checkpoints
 from models.build import load_generator
 from models.checkpoint import Checkpoint
 from models.inference.first_frames import FirstFrames
-from models.inference.runtimes.choose import make_runtime, read_runtime
+from models.inference.int8 import choose_int8
+from models.inference.runtimes.choose import choose_name, make_runtime, read_runtime
 from models.inference.runtimes.engines import Runtime
+from models.inference.runtimes.fold import has_fixed_statistics
 from models.inference.synthesizer import Synthesizer
 from models.interpolation.choose import choose_interpolator
 from models.keyframes.live import LiveKeyframes
@@ -131,7 +133,7 @@ def make_methods(config: TestConfig, device: torch.device) -> list[Method]:
         if isinstance(generator, GlobalGenerator):
             raise UserError(f"{flag} {path}: draws single images; expected a video generator")
         # only the student runs fast: the teacher is what it is compared with
-        runtime = choose_runtime(config, generator, device) if flag == "--checkpoint" else generator
+        runtime = choose_runtime(config, saved, generator, device) if flag == "--checkpoint" else generator
         interpolator = choose_interpolator(config.interpolation, kind=saved.config.data.dataset_mode)
         num_frames = saved.config.generator.n_frames_G
         engine = Synthesizer(
@@ -160,12 +162,23 @@ def make_methods(config: TestConfig, device: torch.device) -> list[Method]:
     return methods
 
 
-def choose_runtime(config: TestConfig, generator: VideoGenerator, device: torch.device) -> Runtime:
+def choose_runtime(config: TestConfig, saved: Checkpoint, generator: VideoGenerator, device: torch.device) -> Runtime:
     """What draws the student's frames, named in the log unless it is the plain network."""
     if config.runtime_file is not None:
         choice = read_runtime(config.runtime_file)
     else:
-        choice = make_runtime(generator, name=config.runtime, precision=config.precision, device=device)
+        name, precision = config.runtime, config.precision
+        runtime = choose_name(name, device=device, has_fixed_statistics=has_fixed_statistics(generator))
+        in_8_bits = choose_int8(
+            saved,
+            generator,
+            runtime=runtime,
+            precision=precision,
+            dataroot=config.dataroot,
+            float_layers=config.float_layers,
+            raw=config.raw_weights,
+        )
+        choice = in_8_bits or make_runtime(generator, name=name, precision=precision, device=device)
     if config.runtime_file is not None or config.runtime != "eager":
         print(f"runtime: {choice.description}")
     return choice.runtime

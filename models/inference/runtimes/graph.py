@@ -171,17 +171,28 @@ def export(generator: VideoGenerator, path: Path, *, kind: str) -> None:
     Raises:
         UserError: another suffix, a missing package, or a model with ``batch_statistics``.
     """
-    if path.suffix != SUFFIXES[kind]:
-        raise UserError(f"--out {path}: expected a file name in {SUFFIXES[kind]} for --format {kind}")
+    check_suffix(path, kind=kind)
     graph = frame_graph(generator)
     if kind == "torchscript":
         with atomic_write(path) as scratch:
             to_torchscript(graph).save(str(scratch))
-    elif kind == "onnx":
-        with atomic_write(path) as scratch:
-            scratch.write_bytes(to_onnx(graph))
     else:
-        _write_openvino(to_onnx(graph), path)
+        write_model(to_onnx(graph), path, kind=kind)
+
+
+def check_suffix(path: Path, *, kind: str) -> None:
+    """Refuse a file whose name says another kind than ``export`` would write."""
+    if path.suffix != SUFFIXES[kind]:
+        raise UserError(f"--out {path}: expected a file name in {SUFFIXES[kind]} for --format {kind}")
+
+
+def write_model(model: bytes, path: Path, *, kind: str) -> None:
+    """Write an ONNX model as ``onnx`` or ``openvino``; see ``export``."""
+    if kind == "openvino":
+        _write_openvino(model, path)
+        return
+    with atomic_write(path) as scratch:
+        scratch.write_bytes(model)
 
 
 def _write_openvino(model: bytes, path: Path) -> None:

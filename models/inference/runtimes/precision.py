@@ -14,7 +14,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 # of CompositeGenerator and LocalEnhancer: where 16 bits begin, and where they end
 _ENTRANCES = ("model_down_seg", "model_down_img", "indv_down")
 _BETWEEN = ("model_res_", "model_up_", "indv_res", "indv_up")
-_HEADS = ("model_final_img", "model_final_flow", "model_final_w", "indv_final")
+HEADS = ("model_final_img", "model_final_flow", "model_final_w", "indv_final")
 
 
 def best_precision(device: torch.device) -> torch.dtype:
@@ -65,7 +65,7 @@ def lower_precision(network: Network, dtype: torch.dtype) -> Network:
         name = path.rpartition(".")[2]
         if name in _ENTRANCES:
             lowered.set_submodule(path, nn.Sequential(Cast(dtype), part.to(dtype)))
-        elif name in _HEADS:
+        elif name in HEADS:
             lowered.set_submodule(path, nn.Sequential(Cast(torch.float32), part))
         elif name.startswith(_BETWEEN):
             part.to(dtype)
