@@ -19,13 +19,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.inference.runtimes.engines import Runtime
 from models.inference.threads import in_background
-from models.interpolation.base import Interpolator, KeyFrame, fill_between
+from models.interpolation.base import Guide, Interpolator, KeyFrame, fill_between
 from models.interpolation.guided import GuidedMotion
 from models.keyframes.live import LiveKeyframes
 from models.keyframes.thumbnails import thumbnail
@@ -46,7 +45,7 @@ class KeySemantic(NamedTuple):
 
     number: int
     semantic: Tensor
-    guides: Sequence[np.ndarray]
+    guides: Sequence[Guide]
 
 
 @dataclass
@@ -233,8 +232,12 @@ class Synthesizer:
             yield KeySemantic(number, encoded, guides)
             before = number
 
-    def _guides(self, semantics: Iterable[Tensor]) -> list[np.ndarray]:
-        return [] if self._guided is None else [self._guided.guide(semantic) for semantic in semantics]
+    def _guides(self, semantics: Iterable[Tensor]) -> list[Guide]:
+        if self._guided is None:
+            return []
+        # on CUDA guides are made there; elsewhere on the CPU, where OpenCV searches
+        place = self.device if self.device.type == "cuda" else None
+        return [self._guided.guide(one if place is None else one.to(place)) for one in semantics]
 
     def _chosen_live(self, semantics: Iterator[Tensor], chooser: LiveKeyframes) -> Iterator[KeySemantic]:
         """The semantic frame of every key-frame, as soon as it is known; holds what may still be chosen."""
@@ -252,7 +255,7 @@ class Synthesizer:
         yield from map(taken, chooser.finish())
 
     def _timed_interpolator(
-        self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray] = ()
+        self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[Guide] = ()
     ) -> Tensor:
         start = _now(self.device)
         if self._guided is not None:

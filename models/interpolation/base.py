@@ -11,6 +11,10 @@ from torch import Tensor
 SMALLEST_SIDE = 12
 
 
+# the picture of a semantic frame in which motion is searched: uint8 [H, W]; on CUDA float32 [H, W], whole grey levels
+Guide = np.ndarray | Tensor
+
+
 class Interpolator(Protocol):
     """Finds the frames between two others."""
 
@@ -42,7 +46,7 @@ class KeyFrame(NamedTuple):
 
     number: int
     frame: Tensor
-    guides: Sequence[np.ndarray] = ()
+    guides: Sequence[Guide] = ()
 
 
 def fill_between(

@@ -23,20 +23,22 @@ import torch
 from torch import Tensor
 
 from models.flow.dis import DenseInverseSearch
-from models.interpolation.base import SMALLEST_SIDE, check_neighbours, nearest
+from models.interpolation.base import SMALLEST_SIDE, Guide, check_neighbours, nearest
 from models.interpolation.cuts import HoldAcrossCuts, is_cut
+from models.interpolation.guided_in_torch import guide_on_device, guided_on_device
+from models.interpolation.guided_rule import (
+    CLEAR_OUTLINE,
+    GOLDEN_RATIO,
+    NEGLIGIBLE_DISAGREEMENT,
+    NEGLIGIBLE_MISMATCH,
+    NO_OUTLINE,
+    REACH,
+    WINDOW,
+)
 from models.interpolation.motion_compensation import FlowBothWays, MotionCompensation, flow_both_ways, straight_flows
 
-# grey levels, and squared ones: below these, differences of guides and of frames are noise
-_NEGLIGIBLE_MISMATCH, _NEGLIGIBLE_DISAGREEMENT = 4.0, 20.0
-# pixels: of the window in which flows are judged, at half resolution; and of the blur that carries a correction away
-# from outlines
-_WINDOW, _REACH = 5, 4.0
 # squared pixels between flows that count as the same
 _SAME_FLOW = 1e-3
-# squared gradient of an outline that is believed in full, in steps of Sobel's filter; and what counts as no outline
-_CLEAR_OUTLINE, _NO_OUTLINE = 1e4, 0.02
-_GOLDEN_RATIO = 0.61803399
 _NONE = np.empty(0, np.float32)  # OpenCV's second map, where the first one holds x and y
 _MEAN_COLOUR = np.array([[1 / 3, 1 / 3, 1 / 3, 0]], np.float32)  # of red, green, blue and a guide
 
@@ -60,7 +62,7 @@ def guide_picture(semantic: Tensor, *, kind: str) -> np.ndarray:
         return (255 * grey).clip(0, 255).astype(np.uint8)
     if kind == "street":
         # greys far apart for labels that follow one another; where several are on, as on edges, their mean
-        greys = (30 + 195 * (np.arange(1, len(planes) + 1) * _GOLDEN_RATIO % 1)).astype(np.float32)
+        greys = (30 + 195 * (np.arange(1, len(planes) + 1) * GOLDEN_RATIO % 1)).astype(np.float32)
         count = np.maximum(planes.sum(axis=0), 1)
         return (np.tensordot(greys, planes, axes=1) / count).clip(0, 255).astype(np.uint8)
     return ((planes.mean(axis=0) + 1) * 127.5).clip(0, 255).astype(np.uint8)
@@ -69,7 +71,7 @@ def guide_picture(semantic: Tensor, *, kind: str) -> np.ndarray:
 class GuidedMotion:
     """Motion compensation that knows the semantic frames in between; without guides it is "dis".
 
-    On the CPU, wherever the frames are.
+    Frames on CUDA stay there (``guided_in_torch``), all others are moved on the CPU.
 
     Attributes:
         image_flows: the flows between key-frames, given and wanted at ``working_size``.
@@ -82,13 +84,13 @@ class GuidedMotion:
         self.image_flows: FlowBothWays = flow_both_ways(DenseInverseSearch(patch_stride=5, finest_scale=0))
         self.unguided = HoldAcrossCuts(MotionCompensation(flow_both_ways(DenseInverseSearch(patch_stride=5))))
 
-    def guide(self, semantic: Tensor) -> np.ndarray:
-        """The picture of a semantic frame [C, H, W] that motion is searched in, uint8 [H, W]."""
+    def guide(self, semantic: Tensor) -> Guide:
+        """The picture of a semantic frame [C, H, W] that motion is searched in, [H, W]; on CUDA where that is."""
+        if semantic.device.type == "cuda":
+            return guide_on_device(semantic, kind=self.kind)
         return guide_picture(semantic, kind=self.kind)
 
-    def __call__(
-        self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray] = ()
-    ) -> Tensor:
+    def __call__(self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[Guide] = ()) -> Tensor:
         """See ``Interpolator``; cuts are held.
 
         Args:
@@ -104,6 +106,13 @@ class GuidedMotion:
         if len(guides) != len(times) + 2 or any(guide.shape != first.shape[1:] for guide in guides):
             shapes = [guide.shape for guide in guides]
             raise ValueError(f"expected {len(times) + 2} guides of size {tuple(first.shape[1:])}, got {shapes}")
+        on_device = [guide for guide in guides if isinstance(guide, Tensor)]
+        if on_device:
+            return guided_on_device(first, last, times, on_device, holds_cuts=self.holds_cuts)
+        pictures = [guide for guide in guides if isinstance(guide, np.ndarray)]
+        return self._on_cpu(first, last, times, pictures)
+
+    def _on_cpu(self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray]) -> Tensor:
         if self.holds_cuts and is_cut(first, last):
             return nearest(first, last, times)
         small = [shrunk(guide) for guide in guides]
@@ -161,11 +170,11 @@ def corrected(flow: np.ndarray, semantic: np.ndarray, guide: np.ndarray) -> np.n
 
     def smooth(plane: np.ndarray) -> np.ndarray:
         half = cv2.resize(plane, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
-        return cv2.GaussianBlur(half, (0, 0), _REACH / 4)
+        return cv2.GaussianBlur(half, (0, 0), REACH / 4)
 
     strength = cv2.magnitude(cv2.Sobel(guide, cv2.CV_32F, 1, 0), cv2.Sobel(guide, cv2.CV_32F, 0, 1)) ** 2
-    outline = np.minimum(strength, _CLEAR_OUTLINE) / _CLEAR_OUTLINE
-    reached = smooth(outline) + _NO_OUTLINE
+    outline = np.minimum(strength, CLEAR_OUTLINE) / CLEAR_OUTLINE
+    reached = smooth(outline) + NO_OUTLINE
     fields = (smooth(plane) / reached for plane in outline * (semantic - flow))
     return flow + [cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR) for field in fields]
 
@@ -199,9 +208,9 @@ def _fit(start: _End, end: _End, positions: np.ndarray, guide: np.ndarray, time:
     mismatch = cv2.addWeighted(mismatches[0], 1 - time, mismatches[1], time, 0, dtype=cv2.CV_32F)
     difference = cv2.absdiff(*moved)
     disagreement = cv2.transform(cv2.multiply(difference, difference, dtype=cv2.CV_32F), _MEAN_COLOUR)
-    window = (_WINDOW, _WINDOW)
+    window = (WINDOW, WINDOW)
     mismatch, disagreement = cv2.blur(mismatch, window), cv2.blur(disagreement, window)
-    return 1 / ((disagreement + _NEGLIGIBLE_DISAGREEMENT) * (mismatch + _NEGLIGIBLE_MISMATCH) ** 2)
+    return 1 / ((disagreement + NEGLIGIBLE_DISAGREEMENT) * (mismatch + NEGLIGIBLE_MISMATCH) ** 2)
 
 
 def _merged(flows: Sequence[np.ndarray], fits: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

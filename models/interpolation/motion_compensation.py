@@ -55,7 +55,8 @@ class MotionCompensation:
 
 def luma(frame: Tensor) -> Tensor:
     """[H, W, 3] -> [H, W] in [-1, 1]."""
-    return (frame @ frame.new_tensor([0.299, 0.587, 0.114])).clamp(-1, 1)
+    red, green, blue = frame.unbind(dim=2)  # no table of weights, which would have to be brought to the device
+    return (0.299 * red + 0.587 * green + 0.114 * blue).clamp(-1, 1)
 
 
 def pixel_grid(frame: Tensor) -> Tensor:
@@ -77,7 +78,8 @@ def sample_cubic(frame: Tensor, positions: Tensor, *, out: Tensor) -> Tensor:
 def sample_cubic_in_torch(frame: Tensor, positions: Tensor) -> Tensor:
     """See ``sample_cubic``; on any device, sides of at least 2 pixels."""
     height, width, _ = frame.shape
-    normalised = positions * (2 / positions.new_tensor([width - 1, height - 1])) - 1
+    x, y = positions.unbind(dim=2)
+    normalised = torch.stack((x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1), dim=2)
     sampled = F.grid_sample(frame.permute(2, 0, 1)[None], normalised[None], "bicubic", "border", align_corners=True)
     return sampled[0].permute(1, 2, 0)
 

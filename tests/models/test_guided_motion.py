@@ -38,7 +38,7 @@ def psnr(a: Tensor, b: Tensor) -> float:
 
 
 def guides_of(*lefts: float) -> list[np.ndarray]:
-    return [GuidedMotion(kind="street").guide(semantic_scene(left)) for left in lefts]
+    return [guide_picture(semantic_scene(left), kind="street") for left in lefts]
 
 
 @pytest.mark.parametrize("left", [21.0, 27.0])
