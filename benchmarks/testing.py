@@ -1,9 +1,13 @@
 """Tests of a checkpoint: on a dataset, with numbers and a page (``run``), or on one's own video (``run_video``)."""
 
+import io
 import json
+import os
 import shlex
 import sys
 import time
+from contextlib import redirect_stdout
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -24,6 +28,7 @@ from models import checkpoint as checkpoints
 from models.inference.pipeline import make_first_frames, make_methods, noted_finder, noted_widths, sequences_of
 from options.config import TestConfig
 from util.device import choose_device
+from util.distributed import SINGLE_PROCESS, DistributedContext, distributed
 from util.errors import UserError
 from util.files import write_json
 from util.folders import atomic_directory
@@ -33,6 +38,7 @@ from util.report.page import write_page
 from util.report.page_data import PageVideo, Section
 from util.report.page_timeline import count
 
+PATIENCE = timedelta(days=7)  # of processes that are done, for those with longer sequences
 LABELS = {
     "teacher": "Teacher, every frame",
     "student_all": "Student, every frame",
@@ -89,24 +95,29 @@ def summary_table(methods: dict[str, dict[str, float]]) -> list[dict[str, object
     ]
 
 
-def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
+def run_test(config: TestConfig, folder: Path, processes: DistributedContext = SINGLE_PROCESS) -> dict[str, object]:
     """Do everything; ``folder`` is a scratch folder that takes its place when all went well.
 
+    Args:
+        config: what to do.
+        folder: the same for all processes.
+        processes: that share the sequences: each makes every ``size``-th one, the writer brings all together.
+
     Returns:
-        The summary.
+        The summary; of other processes than the writer, nothing.
     """
-    device = choose_device(config.device)
+    device = processes.device(choose_device(config.device))
     torch.manual_seed(config.seed)
-    methods = make_methods(config, device)
+    with processes.writer_first():  # what it calibrates the others find
+        methods = make_methods(config, device)
     saved = methods[0].saved
     sequences = sequences_of(config, saved)
     first_frames = make_first_frames(
         config, data=saved.config.data, count=saved.config.generator.n_frames_G - 1, device=device
     )
     mean_frame = mean_training_frame(config, saved) if config.baselines else None
-    results: dict[str, list[SequenceResult]] = {}
-    sections: list[Section] = []
-    for sequence in sequences:
+    made_here: list[tuple[dict[str, SequenceResult], Section]] = []
+    for sequence in sequences[processes.rank :: processes.size]:
         made = evaluate(
             methods,
             sequence,
@@ -117,10 +128,15 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
         )
         if mean_frame is not None:
             made |= evaluate_baselines(sequence, first_frames.frames(sequence), mean_frame, config, folder)
-        sections.append(make_section(sequence, made, write_references(sequence, folder), folder))
-        for name, result in made.items():
-            results.setdefault(name, []).append(result)
+        made_here.append((made, make_section(sequence, made, write_references(sequence, folder), folder)))
         sequence.forget_encoded()
+    everybody = processes.gathered(made_here)
+    if not processes.is_writer:
+        return {}
+    # each process made every size-th sequence: this is the order of one process
+    in_order = [everybody[number % processes.size][number // processes.size] for number in range(len(sequences))]
+    sections = [section for _, section in in_order]
+    results = {name: [made[name] for made, _ in in_order] for name in in_order[0][0]}
     write_json(
         folder / "metrics.json",
         {name: [vars(result) for result in all_of] for name, all_of in results.items()},
@@ -131,7 +147,7 @@ def run_test(config: TestConfig, folder: Path) -> dict[str, object]:
     commands = [
         *lineage(config.teacher, seen=seen),
         *lineage(config.checkpoint, seen=seen),
-        shlex.join(["python", *sys.argv]),
+        shlex.join([*processes.python_command(), *sys.argv]),
     ]
     summary = {
         "dataset": config.dataroot,
@@ -184,11 +200,29 @@ def run(config: TestConfig) -> Path:
         Their folder.
     """
     folder = Path(config.output) if config.output is not None else default_output(config)
-    with atomic_directory(folder) as scratch:
-        summary = run_test(config, scratch)
+    with distributed(config.device, patience=PATIENCE) as processes:
+        if not processes.is_writer:
+            _help(config, processes)
+            return folder
+        with atomic_directory(folder) as scratch:
+            processes.from_writer(str(scratch))
+            summary = run_test(config, scratch, processes)
     print(json.dumps(summary["methods"], indent=2))
     print(f"page: {folder / 'index.html'}")
     return folder
+
+
+def _help(config: TestConfig, processes: DistributedContext) -> None:
+    """Make a share of the sequences, in the writer's folder; the writer says what is to be said.
+
+    Raises:
+        UserError: this machine does not see that folder.
+    """
+    scratch = Path(processes.from_writer(""))
+    if not scratch.is_dir():
+        raise UserError(f"{scratch.parent}: expected one disk for all processes, found none here; share --results_dir")
+    with redirect_stdout(io.StringIO()):
+        run_test(config, scratch, processes)
 
 
 def run_video(config: TestConfig) -> Path:
@@ -197,6 +231,8 @@ def run_video(config: TestConfig) -> Path:
     Returns:
         The mp4 file.
     """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UserError("--video is one video, which processes cannot share: start test.py without torchrun")
     source = Path(config.video or "")
     output = Path(config.output) if config.output is not None else default_output(config).parent / f"{source.stem}.mp4"
     if output.resolve() == source.resolve():

@@ -9,13 +9,18 @@ fi
 
 # train FLAG...: one process, or as many as PROCESSES says: one a GPU, or one a core (docs/training.md).
 train() {
-    local program=(train.py)
+    in_processes train.py "$@"
+}
+
+# in_processes PROGRAM FLAG...: a program in one process, or in as many as PROCESSES says.
+in_processes() {
+    local program=()
     if [ "${PROCESSES:-1}" -gt 1 ]; then
-        program=(-m torch.distributed.run --standalone --nproc_per_node "$PROCESSES" train.py)
+        program=(-m torch.distributed.run --standalone --nproc_per_node "$PROCESSES")
         # torch would say that it sets one thread a process, and warn of a search for unused weights that some steps need
         export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}
     fi
-    "$PYTHON" "${program[@]}" "$@"
+    "$PYTHON" ${program[@]+"${program[@]}"} "$@"
 }
 
 # sample KIND DIR: write the sample dataset of that kind; the video of the face is fetched first.

@@ -5,7 +5,7 @@
 # from the teacher's frames), train_tkd (the part-time student, on key-frames), test (the student, the teacher beside it;
 # without a trained run and flags the shipped sample model on the sample data).
 # Further flags pass through and override. `--quick` as the first one: the sample of that kind, small, in a minute.
-# A training that was interrupted goes on where it was saved.
+# A training that was interrupted goes on where it was saved. PROCESSES=N: so many processes, also of test.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 kind=$1 stage=$2
@@ -35,10 +35,12 @@ test)
         sample "$kind" "datasets/${kind}_sample"
         methods=(--checkpoint "${shipped}_teacher" --keyframes all)
         [ ! -e "${shipped}_student" ] || methods=(--checkpoint "${shipped}_student" --teacher "${shipped}_teacher")
-        exec "$PYTHON" test.py "${methods[@]}" --dataroot "datasets/${kind}_sample" --baselines \
+        in_processes test.py "${methods[@]}" --dataroot "datasets/${kind}_sample" --baselines \
             --output "results/${kind}_sample"
+        exit
     fi
-    exec "$PYTHON" test.py --checkpoint "checkpoints/${run}_tkd" --teacher "$teacher" --dataroot "$data" "$@"
+    in_processes test.py --checkpoint "checkpoints/${run}_tkd" --teacher "$teacher" --dataroot "$data" "$@"
+    exit
     ;;
 *) echo "stage.sh $stage: expected train_teacher, train_skd, train_tkd or test" >&2 && exit 2 ;;
 esac

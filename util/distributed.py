@@ -1,4 +1,4 @@
-"""The processes that train together: ``torchrun`` starts them; without it there is one."""
+"""The processes that work together: ``torchrun`` starts them; without it there is one."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ PATIENCE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This process among those that train together; alone, every method is the identity.
+    """This process among those that work together; alone, every method is the identity.
 
     Attributes:
         rank: number of this process, over all machines.
@@ -100,6 +100,28 @@ class DistributedContext:
                 if buffer.is_floating_point():
                     buffer.copy_(self.mean(buffer))
 
+    def from_writer(self, text: str) -> str:
+        """What the writer says; others say anything."""
+        if self.size == 1:
+            return text
+        told = [text]
+        dist.broadcast_object_list(told, src=0, device=self._device())
+        return told[0]
+
+    @contextmanager
+    def writer_first(self) -> Iterator[None]:
+        """Let the writer do the block before all others."""
+        if not self.is_writer:
+            self.wait()
+        yield
+        if self.is_writer:
+            self.wait()
+
+    def python_command(self) -> list[str]:
+        """What starts so many processes on one machine, without the program."""
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(self.size)]
+        return ["python", *(torchrun if self.size > 1 else [])]
+
     def wait(self) -> None:
         """Go on when every process is here."""
         if self.size > 1:
@@ -116,11 +138,12 @@ SINGLE_PROCESS = DistributedContext()
 
 
 @contextmanager
-def distributed(device: str) -> Iterator[DistributedContext]:
+def distributed(device: str, *, patience: timedelta = PATIENCE) -> Iterator[DistributedContext]:
     """Join the processes that ``torchrun`` started, if it did; leave them when the block ends.
 
     Args:
         device: ``--device``; CUDA talks by NCCL, everything else by gloo.
+        patience: how long one waits for another.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -130,7 +153,7 @@ def distributed(device: str) -> Iterator[DistributedContext]:
     processes = DistributedContext(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
     if uses_cuda and processes.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(processes.local_rank)  # what NCCL talks through, and what "cuda" means from here on
-    dist.init_process_group("nccl" if uses_cuda else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if uses_cuda else "gloo", timeout=patience)
     try:
         yield processes
     finally:

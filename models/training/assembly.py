@@ -111,12 +111,6 @@ def load_teacher(config: TrainConfig) -> VideoGenerator | None:
     return teacher
 
 
-def python_command(processes: DistributedContext) -> list[str]:
-    """What starts a run of so many processes on one machine, without the program."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes.size)]
-    return ["python", *(torchrun if processes.size > 1 else [])]
-
-
 def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROCESS) -> tuple[Training, list[str]]:
     """The run of a config, fresh or taken up from its last save, and lines for the log."""
     device = processes.device(choose_device(config.run.device))
@@ -146,7 +140,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
             "subject_widths": widths,
             "finder": dataset.finder(),
             "components": components,
-            "command": shlex.join([*python_command(processes), *sys.argv]),
+            "command": shlex.join([*processes.python_command(), *sys.argv]),
             "clips_per_step": per_step,
         },
         distributed_losses={
