@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -20,14 +21,14 @@ from torch import Tensor
 from benchmarks.speed_methods import (
     FRAMES_PER_SECOND,
     NUM_GIVEN,
+    SETTINGS,
     Setting,
     StreamPass,
     TimedMethod,
-    face_setting,
     make_methods,
-    street_setting,
 )
 from models.keyframes.offline import choose_keyframes
+from util.device import choose_device, instruction_sets
 from util.errors import UserError
 from util.files import write_json
 from util.media.pictures import to_uint8
@@ -44,14 +45,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure, print the tables, write the JSON."""
     if arguments.rounds < 1 or not all(0 < share <= 1 for share in arguments.fewer_share):
         raise UserError("--rounds: expected at least 1; --fewer_share: expected more than 0, at most 1")
-    makers = {"street": street_setting, "face": face_setting}
-    names = list(makers) if arguments.setting == "all" else [arguments.setting]
+    device = choose_device(arguments.device)
+    names = list(SETTINGS) if arguments.setting == "all" else [arguments.setting]
     runtimes = arguments.runtimes or [
         name for name in ("folded", "openvino", "onnx") if all(map(is_installed, _PACKAGES.get(name, ())))
     ]
-    rate = matrix_product_rate(side=256 if arguments.quick else 2048)
+    rate = matrix_product_rate(side=256 if arguments.quick else 2048, device=device)
     found: dict[str, object] = {
-        "device": platform.processor() or platform.machine(),
+        "device": device_in_words(device),
+        "instructions": instruction_sets(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
@@ -61,12 +63,14 @@ def run(arguments: argparse.Namespace) -> None:
     }
     settings: list[dict[str, object]] = []
     for name in names:
-        setting = makers[name](is_quick=arguments.quick)
+        setting = SETTINGS[name](is_quick=arguments.quick)
         methods = make_methods(
             setting,
             runtimes=runtimes,
             fewer_shares=arguments.fewer_share,
+            precisions=arguments.precisions,
             interpolation=arguments.interpolation,
+            device=device,
             fewer_interpolation=arguments.fewer_interpolation,
         )
         time_methods(methods, setting, rounds=arguments.rounds)
@@ -74,8 +78,10 @@ def run(arguments: argparse.Namespace) -> None:
         print(as_text(settings[-1]))
         del methods
         gc.collect()
+    print(f"\n{summary(settings)}")
     print(
-        f"\n{torch.get_num_threads()} threads; a product of two large matrices reaches {rate:.1f} GMACs/s here: "
+        f"\n{device_in_words(device)}, {torch.get_num_threads()} threads; instructions: "
+        f"{', '.join(instruction_sets())}; a product of two large matrices in fp32 reaches {rate:.1f} GMACs/s here: "
         "'reached' is the generator's part of it"
     )
     if arguments.json is not None:
@@ -95,7 +101,8 @@ def time_methods(methods: list[TimedMethod], setting: Setting, *, rounds: int) -
 def run_once(one: TimedMethod, setting: Setting) -> StreamPass:
     """Semantics to mp4, once; frames that are given cost nothing and count for nothing."""
     gc.collect()
-    before = _reset_peak_mb()
+    device = one.engine.device
+    before = _reset_peak_mb() if device.type == "cpu" else _reset_peak_of(device)
     encoding = [0.0]
 
     def semantic(number: int) -> Tensor:
@@ -117,7 +124,8 @@ def run_once(one: TimedMethod, setting: Setting) -> StreamPass:
     if video.num_frames != one.num_frames + NUM_GIVEN:
         raise RuntimeError(f"{one.name}: expected {one.num_frames + NUM_GIVEN} frames, got {video.num_frames}")
     watch = one.engine.stopwatch
-    peak = None if before is None else WEIGHT_MB * one.cost.parameters + _status_mb("VmHWM") - before
+    grown = _status_mb("VmHWM") if device.type == "cpu" else _peak_of(device)
+    peak = None if before is None else WEIGHT_MB * one.cost.parameters + grown - before
     return StreamPass(
         total=total,
         encode=encoding[0],
@@ -140,15 +148,30 @@ def frames_of(one: TimedMethod, semantic: Callable[[int], Tensor], first_frames:
     return one.engine.frames(semantic, key_frames=keys, first_frames=first_frames)
 
 
-def matrix_product_rate(*, side: int, repetitions: int = 5) -> float:
+def matrix_product_rate(*, side: int, device: torch.device, repetitions: int = 5) -> float:
     """10^9 multiply-accumulates a second of a product of two square matrices in fp32: what this machine can do."""
-    a, b = torch.rand(2, side, side).unbind()
+    a, b = torch.rand(2, side, side, device=device).unbind()
     seconds = []
     for _ in range(repetitions + 1):
+        wait_for(device)
         start = time.perf_counter()
         torch.mm(a, b)
+        wait_for(device)
         seconds.append(time.perf_counter() - start)
     return side**3 / statistics.median(seconds[1:]) / 1e9
+
+
+def wait_for(device: torch.device) -> None:
+    """Go on when the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def device_in_words(device: torch.device) -> str:
+    """What computes, such as the name of a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
 
 
 def _reset_peak_mb() -> float | None:
@@ -158,6 +181,18 @@ def _reset_peak_mb() -> float | None:
     except OSError:
         return None
     return _status_mb("VmRSS")
+
+
+def _reset_peak_of(device: torch.device) -> float | None:
+    """The same for the memory of a GPU."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device) / 2**20
+
+
+def _peak_of(device: torch.device) -> float:
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
 
 
 def _status_mb(name: str) -> float:
@@ -191,6 +226,8 @@ def _figures(one: TimedMethod, *, first: float, rate: float) -> dict[str, object
     peaks = [run.peak_mb for run in one.rounds if run.peak_mb is not None]
     return {
         "name": one.name,
+        "runtime": one.runtime,
+        "precision": one.precision,
         "fps": round(fps, 4),
         "ms_per_frame": parts,
         "peak_mb": round(max(peaks), 1) if peaks else None,
@@ -200,6 +237,20 @@ def _figures(one: TimedMethod, *, first: float, rate: float) -> dict[str, object
         "generator_gmacs_per_second": round(reached, 3),
         "of_matrix_product": round(reached / rate, 3),
     }
+
+
+def summary(settings: list[dict[str, object]]) -> str:
+    """How many times vid2vid on every frame each method is, by setting."""
+    columns: dict[str, dict[str, dict]] = {
+        str(one["name"]): {row["name"]: row for row in cast(list[dict], one["methods"])} for one in settings
+    }
+    methods = list(dict.fromkeys(name for rows in columns.values() for name in rows))
+    lines = []
+    for name in methods:
+        row = next(rows[name] for rows in columns.values() if name in rows)
+        told = [f"{rows[name]['ratio_to_vid2vid']:.1f}" if name in rows else "" for rows in columns.values()]
+        lines.append([name, row["runtime"], row["precision"], *told])
+    return text_table(["times vid2vid", "runtime", "precision", *columns], lines)
 
 
 def as_text(setting: dict) -> str:

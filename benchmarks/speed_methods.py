@@ -1,7 +1,7 @@
 """What ``benchmark.py speed`` times: settings, networks with random weights, and the methods built of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -11,10 +11,15 @@ from torch import Tensor
 from benchmarks.macs import Cost, measure
 from data.build import build_encoder
 from data.kinds.face import FaceEncoder
+from data.kinds.pose import PoseEncoder
 from data.samples.face import sample_landmarks
 from data.samples.worlds.city import City
-from data.transforms import Box, Placement
+from data.samples.worlds.puppet import HEIGHT as PUPPET_HEIGHT
+from data.samples.worlds.puppet import WIDTH as PUPPET_WIDTH
+from data.samples.worlds.puppet import Puppet
+from data.transforms import Box, Placement, View
 from models.build import build_generator
+from models.inference.calibration import OPENERS, Calibration, CalibrationData, Footage
 from models.inference.runtimes.choose import make_runtime
 from models.inference.runtimes.engines import Runtime
 from models.inference.synthesizer import Foreground, Synthesizer
@@ -22,6 +27,7 @@ from models.interpolation.base import Interpolator
 from models.interpolation.choose import make_interpolator
 from models.interpolation.cuts import HoldAcrossCuts
 from models.interpolation.guided import GuidedMotion
+from models.networks.coarse_to_fine import VideoGenerator
 from models.networks.single_image import GlobalGenerator
 from options.data_config import DataConfig
 from options.network_config import GeneratorConfig
@@ -39,6 +45,7 @@ class Setting:
 
     Attributes:
         name: of the setting.
+        kind: of data.
         size: height and width.
         ngf: width of the networks.
         semantic: gives the semantic frame [C, H, W] of a number; made anew every time, as at inference.
@@ -48,6 +55,7 @@ class Setting:
     """
 
     name: str
+    kind: str
     size: tuple[int, int]
     ngf: int
     semantic: Callable[[int], Tensor]
@@ -91,6 +99,7 @@ class TimedMethod:
         cost: of a generated frame.
         num_frames: made frames of its clip.
         share: key-frames per made frame.
+        runtime, precision: of its network.
         is_live: chooses key-frames as we do, in one pass and with overlapping threads; else at equal distances.
         rounds: what was measured.
     """
@@ -101,6 +110,8 @@ class TimedMethod:
     num_frames: int
     share: float
     is_live: bool
+    runtime: str = "eager"
+    precision: str = "fp32"
     rounds: list[StreamPass] = field(default_factory=list)
 
 
@@ -117,12 +128,24 @@ def street_setting(*, is_quick: bool) -> Setting:
         return encoder.finish(torch.from_numpy(maps[number % len(maps)]))
 
     depth, ngf = ((2, 2), 8) if is_quick else ((3, 9), 128)
-    return Setting("street", (height, width), ngf, semantic, encoder.foreground, depth=depth, num_frames=num_frames)
+    return Setting(
+        "street", "street", (height, width), ngf, semantic, encoder.foreground, depth=depth, num_frames=num_frames
+    )
 
 
 def face_setting(*, is_quick: bool) -> Setting:
-    """The landmarks of the face sample at 256x256 with ngf 32, encoded frame by frame without a background."""
-    side = 64 if is_quick else 256
+    """The landmarks of the face sample at 256x256 with ngf 32: the live setting."""
+    return _face("face", side=64 if is_quick else 256, ngf=8 if is_quick else 32, is_quick=is_quick, num_frames=48)
+
+
+def face_512_setting(*, is_quick: bool) -> Setting:
+    """The landmarks of the face sample with the paper's settings: 512x512, 15 channels, ngf 128."""
+    side, ngf = (96, 8) if is_quick else (512, 128)
+    return _face("face_512", side=side, ngf=ngf, is_quick=is_quick, num_frames=14)
+
+
+def _face(name: str, *, side: int, ngf: int, is_quick: bool, num_frames: int) -> Setting:
+    """Landmarks, encoded frame by frame without a background."""
     encoder, landmarks = FaceEncoder(with_canny_edges=False), sample_landmarks()
     height, width = FACE_FRAME
     square = Box(left=(width - height) // 2, top=0, right=(width + height) // 2, bottom=height)
@@ -132,8 +155,30 @@ def face_setting(*, is_quick: bool) -> Setting:
         points = landmarks[number % len(landmarks)]
         return encoder.encode(points, placement=placement, size=FACE_FRAME, background=None)
 
-    depth, ngf, num_frames = ((2, 2), 8, 14) if is_quick else ((3, 9), 32, 48)
-    return Setting("face", (side, side), ngf, semantic, None, depth=depth, num_frames=num_frames)
+    depth, count = ((2, 2), 14) if is_quick else ((3, 9), num_frames)
+    return Setting(name, "face", (side, side), ngf, semantic, None, depth=depth, num_frames=count)
+
+
+def pose_setting(*, is_quick: bool) -> Setting:
+    """The dancer of the pose sample with the paper's settings: 512x448, 6 channels, ngf 128."""
+    (height, width), ngf = ((64, 56), 8) if is_quick else ((512, 448), 128)
+    encoder, puppet = PoseEncoder(), Puppet(0)
+    # the held-out part of the dance, cut to the middle half as in the paper
+    moments = [puppet.moment(130 + number) for number in range(3 if is_quick else 16)]
+    left = (PUPPET_WIDTH - PUPPET_HEIGHT * 448 // 512) // 2
+    middle = Box(left=left, top=0, right=PUPPET_WIDTH - left, bottom=PUPPET_HEIGHT)
+    placement = Placement(middle, (height, width), Box(left=0, top=0, right=width, bottom=height))
+    view = View((PUPPET_HEIGHT, PUPPET_WIDTH), placement)
+
+    def semantic(number: int) -> Tensor:
+        moment = moments[number % len(moments)]
+        dense = view.of_frame(moment.densepose, filter="nearest")
+        return encoder.finish(torch.cat((dense, encoder.drawn(moment.person, view=view, rng=None))))
+
+    return Setting("pose", "pose", (height, width), ngf, semantic, None, depth=(2, 2) if is_quick else (3, 9))
+
+
+SETTINGS = {"street": street_setting, "face_512": face_512_setting, "pose": pose_setting, "face": face_setting}
 
 
 def make_methods(
@@ -141,8 +186,10 @@ def make_methods(
     *,
     runtimes: Sequence[str],
     fewer_shares: Sequence[float],
+    precisions: Sequence[str],
     interpolation: str,
     fewer_interpolation: str,
+    device: torch.device,
 ) -> list[TimedMethod]:
     """All methods of a setting; the first is vid2vid on every frame, in eager fp32."""
     every = max(1, setting.num_frames // 14)
@@ -153,7 +200,7 @@ def make_methods(
     assert not isinstance(teacher, GlobalGenerator) and not isinstance(student, GlobalGenerator)
     teacher_cost, student_cost = (measure(one, semantic_channels=channels, size=setting.size) for one in configs)
     between = within_scene("minterpolate", setting)
-    make = partial(make_method, setting)
+    make = partial(make_method, setting, device=device)
     every_frame = partial(make, share=1.0, interpolator=between)
     methods = [
         every_frame("vid2vid_every_frame", teacher, teacher_cost, num_frames=every),
@@ -165,19 +212,43 @@ def make_methods(
         ("ours_{}", PUBLISHED_SHARE, within_scene(interpolation, setting)),
         *((f"ours_{{}}_share_{share:g}", share, fewer) for share in fewer_shares),
     ]
-    for name in runtimes:
-        fast = make_runtime(student, name=name, precision="auto", device=torch.device("cpu")).runtime
+    for name, precision in ways(runtimes, precisions, device):
+        fast = fast_runtime(student, setting, runtime=name, precision=precision, device=device)
+        called = name if precision in ("auto", "fp32") else f"{name}_{precision}"
         for label, share, interpolator in ours:
-            methods.append(
-                make(label.format(name), fast, student_cost, share=share, interpolator=interpolator, is_live=True)
-            )
+            one = make(label.format(called), fast, student_cost, share=share, interpolator=interpolator, is_live=True)
+            methods.append(replace(one, runtime=name, precision=precision))
     return methods
+
+
+def ways(runtimes: Sequence[str], precisions: Sequence[str], device: torch.device) -> list[tuple[str, str]]:
+    """Runtimes and precisions that go together on a device."""
+    found = []
+    for runtime in runtimes:
+        if device.type != "cpu" and runtime in OPENERS:
+            continue
+        possible = ("auto", "fp32", "int8") if runtime in OPENERS else ("auto", "fp32", "bf16", "fp16")
+        found += [(runtime, one) for one in precisions if one in possible]
+    return found
+
+
+def fast_runtime(
+    student: VideoGenerator, setting: Setting, *, runtime: str, precision: str, device: torch.device
+) -> Runtime:
+    """The student in a runtime; with int8 calibrated on a few frames, whose quality does not matter here."""
+    if precision != "int8":
+        return make_runtime(student, name=runtime, precision=precision, device=device).runtime
+    first_frames = [torch.zeros(3, *setting.size), torch.full((3, *setting.size), 0.1)]
+    footage = Footage(setting.semantic, range(NUM_GIVEN + 1), first_frames)
+    data = CalibrationData([footage], footage)
+    calibration = Calibration(student, data, runtime=runtime, num_frames=NUM_FRAMES, foreground=setting.foreground)
+    return calibration.open(calibration.model(()).model)
 
 
 def within_scene(name: str, setting: Setting) -> Interpolator:
     """The interpolator of that name without its look for cuts: frames of random weights might pass for one."""
     if name == "guided":
-        return GuidedMotion(kind=setting.name, holds_cuts=False)
+        return GuidedMotion(kind=setting.kind, holds_cuts=False)
     interpolator = make_interpolator(name)
     return interpolator.within_scene if isinstance(interpolator, HoldAcrossCuts) else interpolator
 
@@ -188,6 +259,7 @@ def make_method(
     runtime: Runtime,
     cost: Cost,
     *,
+    device: torch.device,
     share: float,
     interpolator: Interpolator,
     num_frames: int | None = None,
@@ -198,7 +270,7 @@ def make_method(
         runtime,
         num_frames=NUM_FRAMES,
         interpolator=interpolator,
-        device=torch.device("cpu"),
+        device=device,
         foreground=setting.foreground,
     )
     return TimedMethod(name, engine, cost, num_frames or setting.num_frames, share, is_live)

@@ -16,7 +16,7 @@ def measure(path: Path, *more: str) -> dict:
     return json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("name", ["street", "face"])
+@pytest.mark.parametrize("name", ["street", "face", "pose"])
 def test_every_method_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_path: Path) -> None:
     found = measure(tmp_path / "out.json", "--setting", name, "--rounds", "1", "--runtimes", "folded",
                     "--fewer_share", "0.2")  # fmt: skip
@@ -33,6 +33,18 @@ def test_every_method_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_pa
         assert set(one["ms_per_frame"]) == {"encode", "generator", "interpolation", "write"}
         assert one["fps"] > 0 and one["generator_gmacs_per_second"] > 0
     assert first["gmacs_per_frame"] > student["gmacs_per_frame"] > ours["gmacs_per_frame"]
+
+
+def test_each_precision_is_a_method_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ["--setting", "face_512", "--rounds", "1", "--runtimes", "folded", "onnx", "--precisions", "fp32", "int8"]
+    found = measure(tmp_path / "out.json", *more, "--fewer_share", "0.2")
+    assert found["instructions"]
+    ours = [(one["name"], one["runtime"], one["precision"]) for one in found["settings"][0]["methods"]][3::2]
+    assert ours == [
+        ("ours_folded", "folded", "fp32"), ("ours_onnx", "onnx", "fp32"), ("ours_onnx_int8", "onnx", "int8")
+    ]  # fmt: skip
+    table = capsys.readouterr().out.split("times vid2vid")[1]
+    assert all(f"{name} " in table for name, *_ in ours) and "instructions: " in table
 
 
 def test_impossible_flags_are_refused() -> None:
