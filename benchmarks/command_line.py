@@ -189,6 +189,17 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
         "%(default)s)")  # fmt: skip
 
 
+def _add_gpu(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--device", default="cuda", help="cuda, cuda:1; cpu tries the program (default: cuda)")
+    add("--quick", action="store_true", help="tiny networks: try the program, not the machine")
+    add("--dataroot", type=Path, default=Path("datasets/street_sample"), metavar="DIR", help="streets to train on "
+        "(default: %(default)s)")  # fmt: skip
+    add("--minutes", type=float, default=25.0, metavar="X", help="all parts together (default: 25)")
+    add("--json", type=Path, default=Path("gpu_check.json"), metavar="FILE", help="what is written (default: "
+        "%(default)s)")  # fmt: skip
+
+
 def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoints", nargs="+", metavar="FOLDER", help="the original generator, the low-demand "
                         "student, and, where it is another one, the part-time student")  # fmt: skip
@@ -279,6 +290,7 @@ SUBCOMMANDS = {
     "motion": ("motion", _add_motion, "Quality and time of motion compensation on true frames."),
     "samples": ("samples", _add_samples, "Quality and speed of the shipped sample models, also in long rollouts."),
     "precision": ("precision", _add_precision, "Quality of the sample models in fp32, bf16 and int8."),
+    "gpu": ("gpu_check", _add_gpu, "All that needs a GPU: tests, trainings, speed, in one JSON."),
     "table": ("method_table", _add_table, "Table of our models on the same clips, beside the paper's table."),
     "ablation": ("ablation", _add_ablation, "What each part of the method earns, key-frame shares, interpolators."),
     "width": ("width", _add_width, "Width at which a plain generator costs what a student costs."),

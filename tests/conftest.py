@@ -1,6 +1,16 @@
+import pytest
 import torch
 
 from tests.published_files import networks  # noqa: F401  (a fixture)
 
 # Test tensors are tiny: a second thread only costs, and on a busy machine it costs tenfold.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a GPU where there is none."""
+    if torch.cuda.is_available():
+        return
+    left_out = [item for item in items if item.get_closest_marker("cuda") is not None]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]

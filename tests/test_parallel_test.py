@@ -16,7 +16,7 @@ from options.config import TrainConfig
 from tests.tiny_face import STUDENT, TINY, write_tiny_face
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-OF_THE_CLOCK = {"seconds", "latency", "fps", "commands"}
+OF_THE_CLOCK = {"seconds", "milliseconds", "latency", "fps", "commands"}
 
 
 @pytest.fixture
