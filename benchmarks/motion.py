@@ -21,7 +21,7 @@ from benchmarks.keyframe_choice import NUM_GIVEN, ChoiceRow, choice_text, compar
 from benchmarks.metrics.flow_error import end_point_error
 from benchmarks.motion_methods import METHODS, STREAMED, guided_name, recover
 from data.samples.motion_files import read_motion
-from models.interpolation.guided import corrected, guide_flows, guide_picture, shrunk
+from models.interpolation.guided import GuidedMotion, corrected, guide_flows, guide_picture, shrunk
 from models.interpolation.motion_compensation import straight_flows
 from models.keyframes.offline import choose_keyframes
 from models.keyframes.thumbnails import thumbnail
@@ -157,6 +157,7 @@ def motion_errors(footage: Footage) -> dict[str, float]:
     """End-point errors in pixels at gap 2, from the dropped frame to both key-frames, where these show the pixel."""
     found: dict[str, list[float]] = {"image flow": [], "semantic flow": [], "image flow, corrected": []}
     own = footage.semantics[""]
+    guided = GuidedMotion(kind=own.kind)
     for place, (window, files) in enumerate(zip(footage.windows, footage.motions, strict=True)):
         all_guides = [guide_picture(semantic, kind=own.kind) for semantic in own.window(place)]
         for middle in range(1, len(window) - 1, 2):
