@@ -24,7 +24,7 @@ from util.report.tables import text_table
 _TOLD = 3000  # last characters of what a part prints
 _STUDENT = ["--netG", "sr_mobile_composite", "--low_demand"]
 _TINY = [
-    *("--loadSize", "32", "--ngf", "4", "--n_blocks", "2", "--n_downsample_G", "2", "--ndf", "4", "--n_layers_D", "2"),
+    *("--loadSize", "64", "--ngf", "4", "--n_blocks", "2", "--n_downsample_G", "2", "--ndf", "4", "--n_layers_D", "2"),
     *("--num_D", "1", "--n_frames_total", "4", "--max_clip_frames", "4", "--perceptual", "none", "--lambda_pixel", "1"),
 ]
 
