@@ -60,7 +60,7 @@ def test_a_card_tells_what_a_user_of_a_model_must_know(card: Path) -> None:
     rows = dict(re.findall(r"^\| (\w[^|]*?) \| (.+) \|$", text, re.MULTILINE))
     assert {"data", "licence", "training", "recipe", "size"} <= rows.keys()
     assert (
-        "train_samples.sh" in rows["training"]
+        "train_samples.sh" in rows["training"] + rows["recipe"]
         and "`bash scripts/" in rows[next(one for one in rows if "held-out" in one)]
     )
     assert "\nLimits: " in text and re.search(r"^Do not ", text, re.MULTILINE)
