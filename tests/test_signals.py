@@ -1,5 +1,6 @@
-"""SIGTERM ends data.prepare with several processes: no scratch is left, nothing is half written, a rerun finishes."""
+"""SIGTERM and SIGHUP end test.py and data.prepare: no scratch is left, nothing is half written, a rerun finishes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_segmenter import write_network
+from tests.tiny_face import write_tiny_face
+from tests.tiny_video import write_student
 from util.media.video import write_video
 
 pytestmark = [
@@ -79,3 +82,21 @@ def test_preparing_with_several_processes(videos: Path, tmp_path: Path, name: st
     if (name, of_group) == WHOLE:
         finished(command)
         assert hidden(out) == [] and len(list(out.glob("train_B/*/*.jpg"))) == 180
+
+
+def test_testing_ends_with_its_terminal_and_loses_nothing(tmp_path: Path) -> None:
+    data = write_tiny_face(tmp_path / "data", phase="test", num_frames=120)
+    student = write_student(tmp_path / "runs/student", "--n_frames_G", "3", channels=15)
+    results = tmp_path / "results/mine"
+    command = ["test.py", "--checkpoint", str(student), "--dataroot", str(data), "--output", str(results),
+               "--device", "cpu"]  # fmt: skip
+    few = [*command, "--max_frames", "5"]
+    finished(few)
+    (results / "notes.txt").write_text("mine")
+    before = {path.relative_to(results): path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    said = stopped(command, name="SIGHUP", of_group=True, when=lambda: any(results.parent.glob(".mine.*.part/*")))
+    assert hidden(tmp_path) == [] and "Traceback" not in said
+    assert {path.relative_to(results): path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+    finished(few)
+    assert json.loads((results / "summary.json").read_text())["frames"] == 5 and hidden(tmp_path) == []
+    assert (results / "notes.txt").read_text() == "mine"

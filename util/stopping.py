@@ -27,11 +27,14 @@ class EndRequest:
         raise SystemExit(128 + (self.signal or signal.SIGTERM))
 
 
-def end_on_signals() -> None:
-    """From here on the signals raise ``SystemExit``, so that every ``finally`` tidies up."""
+def end_on_signals(*, in_worker: bool = False) -> None:
+    """From here on the signals raise ``SystemExit``, so that every ``finally`` tidies up.
+
+    A second signal ends the program at once, but not a worker: what reached all processes comes from its parent again.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
-        _second_ends_at_once()
+        _handle(signal.SIG_IGN if in_worker else signal.SIG_DFL)
         print(f"stopped by {signal.Signals(number).name}", file=sys.stderr)
         raise SystemExit(128 + number)
 
@@ -44,7 +47,7 @@ def deferred_end() -> Iterator[EndRequest]:
     request = EndRequest()
 
     def note(number: int, frame: FrameType | None) -> None:
-        _second_ends_at_once()
+        _handle(signal.SIG_DFL)
         request.signal = number
 
     before = _handle(note)
@@ -73,10 +76,6 @@ def leave_signals_to_parent() -> None:
         os._exit(0)  # torch takes another code for an accident
 
     threading.Thread(target=obey_parent, daemon=True).start()
-
-
-def _second_ends_at_once() -> None:
-    _handle(signal.SIG_DFL)
 
 
 def _handle(handler: Handler | signal.Handlers) -> dict[int, Handler | signal.Handlers | int | None]:

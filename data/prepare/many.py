@@ -159,7 +159,7 @@ def run_tasks(
 
 def _begin_process() -> None:
     cv2.setNumThreads(1)
-    end_on_signals()
+    end_on_signals(in_worker=True)
 
 
 def _attempt(task: Task, *, work: Callable[[Task], None], out: Path, parts: Sequence[str]) -> Outcome:
