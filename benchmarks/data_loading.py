@@ -179,7 +179,7 @@ def write_dataset(root: Path, *, kind: str) -> None:
             _save(root / f"train_keypoints/{name}.txt", landmarks_as_text(points[frame % len(points)]))
         elif kind == "pose":
             _save(root / f"train_openpose/{name}_keypoints.json", json.dumps(people))
-            _save(root / f"train_densepose/{name}_IUV.png", np.dstack((labels, labels, labels)))
+            _save(root / f"train_densepose/{name}_IUV.png", np.dstack((9 * labels, 255 - 9 * labels, labels)))
         elif kind == "street":
             _save(root / f"A/train/{name}.png", labels)
             _save(root / f"Inst/train/{name}.png", labels.astype(np.uint16) * 1000)

@@ -76,7 +76,7 @@ def _check_optimizer(saved: Mapping[str, Any], optimizer: torch.optim.Optimizer,
         shapes = {"step": torch.Size(()), "exp_avg": parameters[number].shape, "exp_avg_sq": parameters[number].shape}
         for key, shape in shapes.items():
             value = _dict(moments, f"{name}: parameter {number}")[key]
-            if not isinstance(value, Tensor) or value.shape != shape or value.dtype != torch.float32:
+            if not isinstance(value, Tensor) or value.shape != shape or not value.is_floating_point():
                 raise ValueError(f"{name}: {key} of parameter {number}: expected {list(shape)}, found {_told(value)}")
 
 
