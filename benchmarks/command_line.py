@@ -155,16 +155,21 @@ def _add_motion(parser: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE", help="write the rows there too")
 
 
-def _add_samples(parser: argparse.ArgumentParser) -> None:
+def _add_shipped_models(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which models (default: all that are there)")
     add("--checkpoints", type=Path, default=Path("checkpoints"), metavar="DIR", help="where KIND_sample_teacher and "
         "KIND_sample_student are (default: %(default)s)")  # fmt: skip
     add("--datasets", type=Path, default=Path("datasets"), metavar="DIR", help="where KIND_sample is (default: "
         "%(default)s)")  # fmt: skip
+    add("--max_frames", type=int, default=0, metavar="N", help="only the first N held-out frames (default: 0, all)")
+
+
+def _add_samples(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_shipped_models(parser)
     add("--rollout", type=int, default=300, metavar="N", help="frames of the long rollout, which plays the held-out "
         "video forwards and backwards (default: %(default)s)")  # fmt: skip
-    add("--max_frames", type=int, default=0, metavar="N", help="only the first N held-out frames (default: 0, all)")
     add("--runtime", default="folded", help="of the student (default: %(default)s)")
     add("--interpolation", default="guided", help="of the pipelines (default: %(default)s)")
     add("--timing_runs", type=int, default=3, metavar="N", help="repetitions behind frames a second, in turn (median; "
@@ -178,12 +183,7 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which models (default: all)")
-    add("--checkpoints", type=Path, default=Path("checkpoints"), metavar="DIR", help="where KIND_sample_student or "
-        "KIND_sample_teacher is (default: %(default)s)")  # fmt: skip
-    add("--datasets", type=Path, default=Path("datasets"), metavar="DIR", help="where KIND_sample is (default: "
-        "%(default)s)")  # fmt: skip
-    add("--max_frames", type=int, default=0, metavar="N", help="only the first N held-out frames (default: 0, all)")
+    _add_shipped_models(parser)
     add("--timing_runs", type=int, default=1, metavar="N", help="repetitions behind milliseconds (default: 1)")
     add("--output", type=Path, default=Path("results/precision"), metavar="DIR", help="where results go (default: "
         "%(default)s)")  # fmt: skip
