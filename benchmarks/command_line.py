@@ -157,7 +157,7 @@ def _add_motion(parser: argparse.ArgumentParser) -> None:
 
 def _add_shipped_models(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which models (default: all that are there)")
+    add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which models (default: all)")
     add("--checkpoints", type=Path, default=Path("checkpoints"), metavar="DIR", help="where KIND_sample_teacher and "
         "KIND_sample_student are (default: %(default)s)")  # fmt: skip
     add("--datasets", type=Path, default=Path("datasets"), metavar="DIR", help="where KIND_sample is (default: "

@@ -1,7 +1,7 @@
 """What the BlazeFace and BlazePose networks share: how they are read, and from boxes of a picture to upright crops.
 
-Coordinates are pixels, (x, y), with (0, 0) at the picture's corner; ``Crop.to_picture`` moves them to the convention of
-landmark files, where (0, 0) is the middle of the first pixel.
+Coordinates are pixels, (x, y), with (0, 0) at the picture's corner. Files of landmarks and poses have (0, 0) in the
+middle of the first pixel: who writes them takes half a pixel off.
 """
 
 from collections.abc import Sequence
