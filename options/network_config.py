@@ -78,6 +78,10 @@ class DiscriminatorConfig:
         False, "temporal discriminator t judges only windows on a grid of frames n_frames_D^t apart"
     )
     add_face_disc: bool = option(False, "a further discriminator that looks at the face")
+    diff_augment: bool = option(
+        False, "augment what image and face discriminators see, real or not: colours, place, a hole; for small datasets"
+    )
+    spectral_norm: bool = option(False, "divide the discriminators' convolutions by their largest singular value")
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""

@@ -36,6 +36,7 @@ class LossConfig:
     lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")
     lambda_kd_global: float = option(15.0, "weight of the global temporal distillation")
     lambda_face: float = option(2.0, "weight of the face discriminator's terms (--add_face_disc)")
+    lambda_R1: float = option(0.0, "weight of R1, the squared gradient of the discriminators' scores at real images")
     kd_mask: bool = option(False, "distil frames only where the reference flow is confident; the paper: everywhere")
     raw_rows: RawRows = option(
         "all", "terms of the raw image beside the final one's: all (vid2vid), or the pixel term alone: a third faster"

@@ -136,6 +136,14 @@ def test_a_run_stopped_halfway_goes_on_as_if_it_had_not(data: Path, teacher: Pat
     assert checkpoints.load(teacher / "half", flag="--resume").metadata["subject_widths"]
 
 
+def test_regularised_discriminators_resume_to_the_same_bits(data: Path, teacher: Path) -> None:
+    more = ("--diff_augment", "--spectral_norm", "--lambda_R1", "1", "--niter", "1")
+    run(data, teacher, "regular", *more, "--niter_decay", "1")
+    run(data, teacher, "regular_half", *more, "--niter_decay", "0")
+    run(data, teacher, "regular_half", *more, "--niter_decay", "1", "--resume")
+    assert_same_bits(weights(teacher, "regular"), weights(teacher, "regular_half"))
+
+
 def test_a_finished_run_resumed_changes_nothing(data: Path, teacher: Path) -> None:
     before = weights(teacher, "teacher")
     run(data, teacher, "teacher", "--resume")

@@ -48,16 +48,18 @@ class TermNames(NamedTuple):
     features: str
     fake: str
     real: str
+    gradient: str
 
 
 def term_names(discriminator: str) -> TermNames:
     """The loss terms of a discriminator, by its name; ``G_T0_GAN`` is that of ``temporal_0``."""
     if discriminator == "image":
-        return TermNames("G_GAN", "G_GAN_Feat", "D_fake", "D_real")
+        return TermNames("G_GAN", "G_GAN_Feat", "D_fake", "D_real", "D_R1")
     if discriminator == "face":
-        return TermNames("G_f_GAN", "G_f_GAN_Feat", "D_f_fake", "D_f_real")
+        return TermNames("G_f_GAN", "G_f_GAN_Feat", "D_f_fake", "D_f_real", "D_f_R1")
     scale = discriminator.removeprefix("temporal_")
-    return TermNames(f"G_T{scale}_GAN", f"G_T{scale}_GAN_Feat", f"D_T{scale}_fake", f"D_T{scale}_real")
+    return TermNames(*(f"{side}_T{scale}_{term}" for side, term in (
+        ("G", "GAN"), ("G", "GAN_Feat"), ("D", "fake"), ("D", "real"), ("D", "R1"))))  # fmt: skip
 
 
 def discriminate(discriminators: nn.ModuleDict, inputs: Iterable[DiscriminatorInput]) -> list[DiscriminatorOutput]:
@@ -91,6 +93,17 @@ def add_discriminator_terms(table: LossTable, output: DiscriminatorOutput, *, ga
     for name, maps, is_real in ((names.fake, output.fake, False), (names.real, output.real, True)):
         loss = multiscale_adversarial(maps, is_real=is_real, mode=gan_mode, for_discriminator=True)
         table.add(name, loss, weight=0.5)
+
+
+def add_gradient_penalty(
+    table: LossTable, discriminators: nn.ModuleDict, inputs: Iterable[DiscriminatorInput], *, weight: float
+) -> None:
+    """Add R1: the squared gradient of every discriminator's scores at real images, half its weight (Mescheder 2018)."""
+    for name, real in {one.discriminator: one.real for one in inputs}.items():
+        at = real.detach().requires_grad_()
+        scores = sum(layers[-1].float().sum() for layers in discriminators[name](at))
+        (gradient,) = torch.autograd.grad(scores, at, create_graph=True)
+        table.add(term_names(name).gradient, gradient.float().square().sum(dim=(1, 2, 3)).mean(), weight=weight / 2)
 
 
 def bridge_gradients(terms: LossTable, *, copies: Sequence[Tensor], originals: Sequence[Tensor]) -> LossTable:

@@ -18,6 +18,7 @@ class LossWeights:
     temporal_warp: float = 10.0
     face: float = 2.0
     trust_warp: float = 0.0
+    r1: float = 0.0
 
 
 @dataclass

@@ -18,6 +18,7 @@ class MultiscaleDiscriminator(nn.Module):
         num_layers: convolutions with stride 2.
         num_scales: discriminators; each sees half the size of the one before.
         norm: ``batch`` or ``instance``.
+        spectral_norm: divide every convolution by its largest singular value (Miyato et al., 2018).
         with_features: return every layer's output, for feature matching. This changes the parameters' names
             (as published), not their values.
     """
@@ -30,6 +31,7 @@ class MultiscaleDiscriminator(nn.Module):
         num_layers: int = 3,
         num_scales: int = 2,
         norm: str = "batch",
+        spectral_norm: bool = False,
         with_features: bool = True,
     ) -> None:
         super().__init__()
@@ -47,6 +49,9 @@ class MultiscaleDiscriminator(nn.Module):
             else:
                 self.add_module(f"layer{number}", nn.Sequential(*(layer for group in groups for layer in group)))
         initialise(self)
+        if spectral_norm:
+            for convolution in [module for module in self.modules() if isinstance(module, nn.Conv2d)]:
+                nn.utils.parametrizations.spectral_norm(convolution)
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
         """Judge ``x``.

@@ -38,6 +38,7 @@ def build_discriminators(
             num_layers=config.n_layers_D,
             num_scales=num_scales,
             norm=norm,
+            spectral_norm=config.spectral_norm,
         )
 
     discriminators = nn.ModuleDict({"image": discriminator(semantic_channels + IMAGE_CHANNELS)})
@@ -66,6 +67,7 @@ def build_loss_weights(
         temporal_warp=config.lambda_T,
         trust_warp=float(draws_first) if config.lambda_W is None else config.lambda_W,
         face=config.lambda_face,
+        r1=config.lambda_R1,
     )
 
 
@@ -79,6 +81,7 @@ class StageParts(TypedDict):
     weights: LossWeights
     gan_mode: str
     judges_raw: bool
+    augments: bool
     find_face: FaceFinder | None
 
 
@@ -113,6 +116,7 @@ def build_stage(
         ),
         gan_mode=config.discriminator.gan_mode,
         judges_raw=config.loss.raw_rows == "all",
+        augments=config.discriminator.diff_augment,
         find_face=find_face,
     )
     if config.run.stage == "first_frame":

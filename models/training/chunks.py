@@ -25,6 +25,7 @@ class Chunk:
         first_is_raw: nothing was given, so that the first frame has nothing to warp.
         num_blank: leading frames of ``given`` that are no images.
         start: position of the chunk's first frame in the clip.
+        seed: what is random in the chunk's losses follows from it.
     """
 
     clip: Clip
@@ -36,6 +37,7 @@ class Chunk:
     first_is_raw: bool
     num_blank: int
     start: int = 0
+    seed: int = 0
 
     @property
     def num_given(self) -> int:
@@ -72,6 +74,7 @@ class ChunkedClip:
         estimator: reference flow.
         starts_blank: the given frames are no images.
         augmentation: noise on what the generator sees, or None.
+        seed: those of the chunks follow from it.
     """
 
     clip: Clip
@@ -81,6 +84,7 @@ class ChunkedClip:
     estimator: FlowEstimator
     starts_blank: bool = False
     augmentation: ConditioningAugmentation | None = None
+    seed: int = 0
     _num_first: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +117,7 @@ class ChunkedClip:
                 first_is_raw=is_raw,
                 num_blank=num_blank,
                 start=first,
+                seed=(self.seed + start) % 2**62,
             )
             if self.known.shape[1] == start:
                 raise RuntimeError("a chunk's frames were not recorded")
@@ -132,3 +137,8 @@ class ChunkedClip:
     def record(self, generated: Tensor) -> None:
         """Take the frames [B, T, 3, H, W] of a chunk; the next chunk starts from them, without their graph."""
         self.known = torch.cat([self.known, generated.detach().to(self.known.dtype)], dim=1)
+
+
+def draw_seed(random: torch.Generator, *, first_item: int) -> int:
+    """Seed of a clip's chunks; the parts of a batch, which share ``random``, get different ones."""
+    return (int(torch.randint(2**62, (), generator=random)) + first_item * 1_000_003) % 2**62

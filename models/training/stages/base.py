@@ -14,9 +14,11 @@ from models.losses.adversarial import (
     DiscriminatorInput,
     add_discriminator_terms,
     add_generator_terms,
+    add_gradient_penalty,
     bridge_gradients,
     discriminate,
 )
+from models.losses.augmentation import Augmentation
 from models.losses.perceptual import FrameFeatures, PerceptualLoss
 from models.losses.pixel import add_pixel_terms
 from models.losses.table import LossTable, LossWeights
@@ -40,11 +42,35 @@ def judge_once(stage: "Stage", chunk: Chunk, rollout: Rollout) -> StageLosses:
     """
     copies = rollout.copied()
     generator, discriminator = LossTable(), LossTable()
-    for output in discriminate(stage.discriminators, stage.discriminator_inputs(chunk, copies)):
+    inputs = list(stage.discriminator_inputs(chunk, copies))
+    if stage.augments:
+        inputs = augmented(inputs, seed=chunk.seed)
+    for output in discriminate(stage.discriminators, inputs):
         add_generator_terms(generator, output, gan_mode=stage.gan_mode, feature_weight=stage.weights.features)
         add_discriminator_terms(discriminator, output, gan_mode=stage.gan_mode)
+    if stage.weights.r1 > 0:
+        add_gradient_penalty(discriminator, stage.discriminators, inputs, weight=stage.weights.r1)
     images = {"copies": (copies.image, copies.raw), "originals": (rollout.image, rollout.raw)}
     return StageLosses(bridge_gradients(generator, **images), discriminator)
+
+
+def augmented(inputs: list[DiscriminatorInput], *, seed: int) -> list[DiscriminatorInput]:
+    """The same with images and faces augmented; all that one discriminator sees shares a draw, real or generated.
+
+    So feature matching compares like with like. Windows of time stay as they are: their flow would have to follow.
+    """
+    random = torch.Generator().manual_seed(seed)
+    draws = {
+        one.discriminator: Augmentation.draw(one.real.shape[0], random)
+        for one in inputs
+        if not one.discriminator.startswith("temporal_")
+    }
+    return [
+        one._replace(fake=draws[one.discriminator](one.fake), real=draws[one.discriminator](one.real))
+        if one.discriminator in draws
+        else one
+        for one in inputs
+    ]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,6 +86,7 @@ class Stage(ABC):
         gan_mode: ``ls``, ``hinge`` or ``original``.
         find_face: where the faces are in semantic frames; needed with a ``face`` discriminator.
         judges_raw: discriminators and perceptual features judge the raw images too (vid2vid), not ``G_pixel`` alone.
+        augments: discriminators see augmented images (``--diff_augment``).
         adversarial: computes the adversarial terms; benchmarks inject another way.
         features: computes the perceptual features of a chunk; benchmarks inject another way.
     """
@@ -72,6 +99,7 @@ class Stage(ABC):
     gan_mode: str = "ls"
     find_face: FaceFinder | None = None
     judges_raw: bool = True
+    augments: bool = False
     adversarial: Callable[["Stage", Chunk, Rollout], StageLosses] = judge_once
     features: type[FrameFeatures] = FrameFeatures
 

@@ -3,7 +3,7 @@
 import torch
 
 from data.clips import Clip
-from models.training.chunks import Chunk, ChunkedClip
+from models.training.chunks import Chunk, ChunkedClip, draw_seed
 from models.training.rollout import Rollout
 from models.training.stages.base import Stage
 
@@ -19,7 +19,10 @@ class FirstFrame(Stage):
     def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
         """All frames are generated, none is given."""
         nothing = clip.image[:, :0]
-        return ChunkedClip(clip=clip, known=nothing, conditioning=nothing, target=None, estimator=self.estimator)
+        seed = draw_seed(random, first_item=first_item)
+        return ChunkedClip(
+            clip=clip, known=nothing, conditioning=nothing, target=None, estimator=self.estimator, seed=seed
+        )
 
     def rollout(self, chunk: Chunk, *, backpropagate: int | None = None) -> Rollout:
         """Generate each frame from its own semantic frame."""

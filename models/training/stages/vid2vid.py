@@ -11,7 +11,7 @@ from models.losses.adversarial import DiscriminatorInput
 from models.losses.motion import add_flow_terms, add_temporal_warp_term
 from models.losses.perceptual import FrameFeatures
 from models.losses.table import LossTable
-from models.training.chunks import Chunk, ChunkedClip
+from models.training.chunks import Chunk, ChunkedClip, draw_seed
 from models.training.conditioning import ConditioningAugmentation
 from models.training.rollout import Rollout, unroll
 from models.training.stages.base import Stage
@@ -87,6 +87,7 @@ class Vid2Vid(Stage):
             estimator=self.estimator,
             starts_blank=self.draws_first,
             augmentation=augmentation,
+            seed=draw_seed(random, first_item=first_item),
         )
 
     def _given(self, clip: Clip) -> Tensor:
