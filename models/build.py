@@ -39,6 +39,7 @@ def build_generator(config: GeneratorConfig, *, semantic_channels: int) -> Video
     coarse = CompositeGenerator(
         base_channels=config.ngf,
         num_blocks=config.n_blocks,
+        flow_channels=config.ngf_flow or None,
         block={"composite": "residual", "sr_mobile_composite": "mobile"}[config.netG],
         low_demand=config.low_demand,
         **common,
@@ -83,17 +84,21 @@ def check_size(checkpoint: Checkpoint, *, raw: bool = False) -> None:
     shapes, where = checkpoint.shapes(name), f"{checkpoint.folder / name}.safetensors"
     # every block has a tensor or more, and every frame that is seen channels of one
     most = max(len(shapes), *(side for shape in shapes.values() for side in shape), 1)
-    for option in ("ngf", "n_blocks", "n_blocks_local", "n_frames_G"):
+    for option in ("ngf", "ngf_flow", "n_blocks", "n_blocks_local", "n_frames_G"):
         if getattr(config, option) > most:
             raise UserError(
                 f"{where}: expected weights of a generator with --{option} {getattr(config, option)}, found "
                 f"{len(shapes)} tensors of sides up to {most}; use another save of the run"
             )
-    with torch.device("meta"), _NoDrawing():
-        described = build_generator(config, semantic_channels=checkpoint.metadata["semantic_channels"])
-    wanted = shapes_of(described.state_dict())
+    wanted = shapes_of(described_generator(checkpoint).state_dict())
     counters = {key: () for key in wanted if key.endswith("num_batches_tracked")}
     check_fit(counters | shapes, wanted, where=where, expected="the weights of the generator its config describes")
+
+
+def described_generator(checkpoint: Checkpoint) -> VideoGenerator | GlobalGenerator:
+    """The generator of a checkpoint's config, on the ``meta`` device: names and shapes, no weights."""
+    with torch.device("meta"), _NoDrawing():
+        return build_generator(checkpoint.config.generator, semantic_channels=checkpoint.metadata["semantic_channels"])
 
 
 def load_generator(checkpoint: Checkpoint, *, raw: bool = False) -> VideoGenerator | GlobalGenerator:

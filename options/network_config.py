@@ -21,6 +21,7 @@ class GeneratorConfig:
     )
     low_demand: bool = option(False, "read half-resolution inputs, write full-resolution frames: the distilled student")
     ngf: int = option(128, "channels of the first layer")
+    ngf_flow: int = option(0, "the same of the flow branch's way up, such as half of --ngf; 0: --ngf")
     n_downsample_G: int = option(3, "number of down-samplings")
     n_blocks: int = option(9, "number of residual blocks")
     norm: Norm = option("batch", "normalisation layers")
@@ -43,10 +44,16 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         require_at_least(1, self, "ngf", "n_blocks", "n_blocks_local")
+        require_at_least(0, self, "ngf_flow")
         require(1 <= self.n_downsample_G <= 6, f"--n_downsample_G {self.n_downsample_G}: expected 1 to 6")
         require(self.n_frames_G >= 2, f"--n_frames_G {self.n_frames_G}: expected at least 2, one given and one drawn")
         require(not (self.fg and self.netG == "global"), "--fg does not go with --netG global: leave it out")
         scales = self.n_scales_spatial
+        require(
+            self.ngf_flow == 0 or (scales == 1 and self.netG != "global" and not self.no_flow),
+            f"--ngf_flow {self.ngf_flow} is for a flow branch and one scale: leave it out, or --no_flow, "
+            "--n_scales_spatial and --netG global",
+        )
         require(1 <= scales <= 4, f"--n_scales_spatial {scales}: expected 1 to 4")
         require(
             scales == 1 or (self.netG == "composite" and not self.low_demand),

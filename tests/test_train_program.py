@@ -169,6 +169,18 @@ def test_the_three_stages_chain_by_checkpoint(data: Path, teacher: Path) -> None
     assert "temporal differences" in " ".join(checkpoints.load(teacher / "tkd", flag="--init").metadata["components"])
 
 
+def test_a_narrower_student_keeps_channels_and_says_how_many(
+    data: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--stage", "skd", *STUDENT, "--teacher", str(teacher / "teacher"), "--init", str(teacher / "teacher")]
+    run(data, teacher, "narrow", *given, "--ngf", "2", "--ngf_flow", "1", "--niter", "1", "--niter_decay", "0")
+    kept = re.search(r"generator (\d+) of \d+ tensors, (\d+) of (\d+) inner channels", capsys.readouterr().out)
+    assert kept is not None
+    taken, narrow, wide = map(int, kept.groups())
+    assert taken > 40
+    assert 0.4 < narrow / wide < 0.6
+
+
 @pytest.mark.slow
 def test_three_stages_are_the_same_bits_for_the_same_seed(data: Path, tmp_path: Path) -> None:
     brief = ["--niter", "1", "--niter_decay", "1", "--recalibrate", "1"]

@@ -21,11 +21,12 @@ _REST = slice(2, None)
 
 
 class GeneratorFeatures(NamedTuple):
-    """What a finer scale reads from a coarser one: the input of each head, [B, base_channels, H, W]."""
+    """What a finer scale reads, the input of each head, [B, base_channels, H, W]; the bottleneck."""
 
     image: Tensor
     flow: Tensor | None
     foreground: Tensor | None  # half as wide when num_downsamples > 2
+    bottleneck: Tensor | None = None  # of the coarsest scale, where its image and flow branch begin, [B, C, h, w]
 
 
 class GeneratorOutput(NamedTuple):
@@ -45,6 +46,7 @@ class CompositeGenerator(nn.Module):
         semantic_channels: channels of one semantic frame.
         num_frames: semantic frames read; one more than the generated frames read.
         base_channels: channels at full resolution; doubled by every down-sampling.
+        flow_channels: the same of the flow branch where it is drawn up again; None: ``base_channels``.
         num_downsamples: how often the encoder halves the size.
         num_blocks: residual blocks, the larger half before and the smaller after the two inputs are added.
         norm: ``batch`` or ``instance``.
@@ -62,6 +64,7 @@ class CompositeGenerator(nn.Module):
         semantic_channels: int,
         num_frames: int = 3,
         base_channels: int = 128,
+        flow_channels: int | None = None,
         num_downsamples: int = 3,
         num_blocks: int = 9,
         norm: str = "batch",
@@ -96,9 +99,11 @@ class CompositeGenerator(nn.Module):
         self.model_final_img = nn.Sequential(*conv7(base_channels, IMAGE_CHANNELS), nn.Tanh())
         if has_flow:
             self.model_res_flow = nn.Sequential(*residuals(after, widths[-1], normalise, kind=block))
-            self.model_up_flow = nn.Sequential(*decode(widths, normalise))
-            self.model_final_flow = nn.Sequential(*conv7(base_channels, 2))
-            self.model_final_w = nn.Sequential(*conv7(base_channels, 1), nn.Sigmoid())
+            # both branches begin with the same features; only on the way up may this one be narrower
+            flow_widths = [*widen(flow_channels or base_channels, num_downsamples)[:-1], widths[-1]]
+            self.model_up_flow = nn.Sequential(*decode(flow_widths, normalise))
+            self.model_final_flow = nn.Sequential(*conv7(flow_widths[0], 2))
+            self.model_final_w = nn.Sequential(*conv7(flow_widths[0], 1), nn.Sigmoid())
         if has_foreground:
             widths = widen(foreground_channels(base_channels, num_downsamples), num_downsamples)
             self.indv_down = nn.Sequential(
@@ -198,7 +203,7 @@ class CompositeGenerator(nn.Module):
             mask = require_mask(foreground_mask, raw)
             foreground = self.indv_final(foreground_features)
             final, raw = paste(foreground, final, mask), paste(foreground, raw, mask)
-        features = GeneratorFeatures(image_features, flow_features, foreground_features)
+        features = GeneratorFeatures(image_features, flow_features, foreground_features, encoded)
         return GeneratorOutput(final, raw, flow, weight, features)
 
     def _check(self, semantic: Tensor, previous: Tensor) -> None:

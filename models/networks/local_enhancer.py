@@ -117,7 +117,7 @@ class LocalEnhancer(nn.Module):
             mask = require_mask(foreground_mask, raw)
             foreground = self.indv_final(foreground_features)
             final, raw = paste(foreground, final, mask), paste(foreground, raw, mask)
-        features = GeneratorFeatures(image_features, flow_features, foreground_features)
+        features = GeneratorFeatures(image_features, flow_features, foreground_features, coarse.bottleneck)
         return GeneratorOutput(final, raw, flow, weight, features)
 
 

@@ -11,10 +11,11 @@ import torch
 
 from data.build import build_clips
 from models import checkpoint as checkpoints
-from models.build import load_generator
+from models.build import check_size, described_generator, load_generator
 from models.inference.runtimes.in_torch import prepare_for_inference
 from models.networks.coarse_to_fine import CoarseToFine, VideoGenerator
 from models.networks.generator import CompositeGenerator
+from models.networks.narrowing import narrow
 from models.networks.single_image import GlobalGenerator
 from models.training.build_stage import build_stage
 from models.training.checks import (
@@ -235,16 +236,24 @@ def resume(training: Training) -> str:
 
 
 def start_from(training: Training, path: str) -> str:
-    """Take over the weights of another run's generator and, where they fit, its discriminators; say so for the log."""
+    """Take over the weights of another run's generator and, where they fit, its discriminators; say so for the log.
+
+    A narrower generator keeps the most important channels.
+    """
     saved = checkpoints.load(path, flag="--init")
-    weights = saved.generator_weights()
-    if isinstance(training.stage.generator, CoarseToFine) and saved.config.generator.n_scales_spatial == 1:
+    check_size(saved)
+    target, prefix = training.stage.generator, ""
+    if isinstance(target, CoarseToFine) and saved.config.generator.n_scales_spatial == 1:
         # trained at a smaller size, it is the coarsest of several scales
-        weights = {f"G0.{name}": value for name, value in weights.items()}
+        target, prefix = target.G0, "G0."
+    chosen = narrow(saved.generator_weights(), source=described_generator(saved), target=target)
+    weights = {prefix + name: value for name, value in chosen.weights.items()}
     taken, total = checkpoints.transfer_weights(training.stage.generator, weights)
     if taken == 0 or (training.config.run.stage == "tkd" and taken < total):
         raise UserError(f"--init {path}: {taken} of {total} tensors fit this generator; expected the same architecture")
     said = [f"generator {taken} of {total} tensors"]
+    if chosen.num_kept < chosen.num_channels:
+        said.append(f"{chosen.num_kept} of {chosen.num_channels} inner channels (those of the largest filters, L1)")
     for name, discriminator in training.stage.discriminators.items():
         file = checkpoints.DISCRIMINATOR_FILES + name
         if saved.has(file):
