@@ -168,6 +168,8 @@ def _add_shipped_models(parser: argparse.ArgumentParser) -> None:
 def _add_samples(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_shipped_models(parser)
+    add("--compare", nargs="+", default=[], metavar="FOLDER", help="in place of the shipped models: these checkpoints, "
+        "on every frame; of one kind (--kinds)")  # fmt: skip
     add("--rollout", type=int, default=300, metavar="N", help="frames of the long rollout, which plays the held-out "
         "video forwards and backwards (default: %(default)s)")  # fmt: skip
     add("--runtime", default="folded", help="of the student (default: %(default)s)")

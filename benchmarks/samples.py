@@ -68,6 +68,10 @@ class Row:
 def run(arguments: argparse.Namespace) -> None:
     """Measure every model that is there, print the tables, write frames, strips and JSON."""
     there = [kind for kind in arguments.kinds if (arguments.checkpoints / f"{kind}_sample_teacher").is_dir()]
+    if arguments.compare:
+        if len(arguments.kinds) != 1:
+            raise UserError("--compare: expected one kind, got several; say which by --kinds face, street or pose")
+        there = arguments.kinds
     if not there:
         raise UserError(f"{arguments.checkpoints}: expected a sample model such as face_sample_teacher, found none")
     with atomic_directory(arguments.output) as scratch:
@@ -111,7 +115,10 @@ def _still(clip: VideoSequence, folder: Path) -> SequenceResult:
 
 
 def sample_methods(kind: str, arguments: argparse.Namespace, device: torch.device) -> list[Method]:
-    """The teacher on every frame; the student, where there is one, on every frame and as pipelines."""
+    """The teacher on every frame; the student, where there is one, on every frame and as pipelines.
+
+    With ``--compare`` its checkpoints on every frame, under the names of their folders.
+    """
     folder = arguments.checkpoints / f"{kind}_sample_teacher"
 
     def named(name: str, **chosen: object) -> Method:
@@ -119,6 +126,8 @@ def sample_methods(kind: str, arguments: argparse.Namespace, device: torch.devic
         methods[0].name = name
         return methods[0]
 
+    if arguments.compare:
+        return [named(Path(one).name, checkpoint=one, keyframes="all") for one in arguments.compare]
     methods = [named("teacher", checkpoint=str(folder), keyframes="all")]
     student = arguments.checkpoints / f"{kind}_sample_student"
     if student.is_dir():

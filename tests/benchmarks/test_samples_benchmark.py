@@ -167,6 +167,12 @@ def test_the_program_measures_what_is_there(
     assert methods == {"teacher", "student", "pipeline", "pipeline_fewer", "still_frame"} and len(rows) == 10
     assert {"psnr", "ssim", "landmark_error", "identity"} == set(rows[0]["figures"])
     assert (tmp_path / "out/face/talk.jpg").is_file() and "| talk_back_and_forth" in capsys.readouterr().out
+    compared = ("--datasets", tmp_path / "data", "--compare", tmp_path / "models/face_sample_student")
+    run("--kinds", "face", "--output", tmp_path / "compared", *compared)
+    rows = json.loads((tmp_path / "compared/samples.json").read_text())
+    assert {row["method"] for row in rows} == {"face_sample_student", "still_frame"}
+    with pytest.raises(UserError, match="expected one kind, got several"):
+        run("--output", tmp_path / "compared", *compared)
     with pytest.raises(UserError, match="expected a sample model"):
         run("--checkpoints", tmp_path / "data", "--output", tmp_path / "out")
 
