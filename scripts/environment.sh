@@ -2,9 +2,10 @@
 # PYTHON=... chooses another one, also to make the environment with; VENV=... another place for that environment.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 VENV=${VENV:-.venv}
+case ${OSTYPE:-} in msys* | cygwin*) venv_python=$VENV/Scripts/python.exe ;; *) venv_python=$VENV/bin/python ;; esac
 BASE_PYTHON=${PYTHON:-python3}
 if [ -z "${PYTHON:-}" ]; then
-    if [ -x "$VENV/bin/python" ]; then PYTHON=$VENV/bin/python; else PYTHON=python3; fi
+    if [ -x "$venv_python" ]; then PYTHON=$venv_python; else PYTHON=python3; fi
 fi
 
 # train FLAG...: one process, or as many as PROCESSES says: one a GPU, or one a core (docs/training.md).
@@ -39,7 +40,7 @@ default_processes() {
 install() {
     local stamp
     stamp="$VENV/installed-$(cat "$@" | cksum | tr ' ' '-')"
-    PYTHON=$VENV/bin/python
+    PYTHON=$venv_python
     [ -e "$stamp" ] && return
     echo "installing $* into $VENV (a few minutes the first time)"
     "$BASE_PYTHON" -m venv "$VENV"
