@@ -23,9 +23,11 @@ from util.media.pictures import to_uint8
 # sides of a drawing, at most; more tells no more and makes the page large
 LARGEST_SIDE = 320
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222; background: #fff }
-figure { display: inline-block; margin: 0 1.5rem 1.5rem 0; vertical-align: top }
-img { display: block } pre { white-space: pre-wrap } figcaption { max-width: 60rem } .error { color: #b00020 }
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem auto; width: min(100% - 2rem, 90rem) }
+figure { display: inline-block; margin: 0 1.5rem 1.5rem 0; max-width: 100%; vertical-align: top }
+img { display: block; max-width: 100% } figcaption { max-width: 60rem } .error { color: #d04050 }
+pre { white-space: pre-wrap; overflow-wrap: anywhere }
 """
 
 
@@ -44,6 +46,7 @@ def write_contact_sheet(path: Path, config: DataConfig, *, root: Path, phases: S
     page.set_attribute("lang", "en")
     with page.head:
         tags.meta(charset="utf-8")
+        tags.meta(name="viewport", content="width=device-width, initial-scale=1")
         tags.style(raw(STYLE))
     with page:
         tags.h1(f"{root.name}: first frames")

@@ -1,4 +1,4 @@
-"""Ends that a cluster or a closed terminal asks for: SIGTERM and SIGHUP. A second signal ends at once."""
+"""Ends that a cluster, a closed terminal or Ctrl-C asks for. A second signal ends at once."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+_NAMES_AND_CTRL_C = (*_NAMES, "SIGINT")
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -43,14 +44,15 @@ def end_on_signals(*, in_worker: bool = False) -> None:
 
 @contextmanager
 def deferred_end() -> Iterator[EndRequest]:
-    """In the block the signals are noted, and whoever runs it ends when its work is safe."""
+    """In the block the signals, Ctrl-C among them, are noted, and whoever runs it ends when its work is safe."""
     request = EndRequest()
 
     def note(number: int, frame: FrameType | None) -> None:
-        _handle(signal.SIG_DFL)
+        _handle(signal.SIG_DFL, _NAMES_AND_CTRL_C)
         request.signal = number
+        os.write(2, b"\nfinishes the step and saves; a second signal ends at once\n")
 
-    before = _handle(note)
+    before = _handle(note, _NAMES_AND_CTRL_C)
     try:
         yield request
     finally:
@@ -62,9 +64,11 @@ def deferred_end() -> Iterator[EndRequest]:
 def leave_signals_to_parent() -> None:
     """In a worker process: from here on only the process that started it can end it with a signal.
 
-    A cluster sends its signals to all processes at once, and the parent still needs its workers to finish and save.
+    A cluster sends its signals to all processes at once, as a terminal does Ctrl-C, and the parent still needs its
+    workers to finish and save.
     The parent's own signal must work: Python sends it at exit to the workers that are left, and waits for them.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not hasattr(signal, "sigwaitinfo"):  # macOS, Windows: the signals end a worker as ever
         return
     parent, numbers = os.getppid(), {getattr(signal, name) for name in _NAMES}
@@ -78,12 +82,14 @@ def leave_signals_to_parent() -> None:
     threading.Thread(target=obey_parent, daemon=True).start()
 
 
-def _handle(handler: Handler | signal.Handlers) -> dict[int, Handler | signal.Handlers | int | None]:
+def _handle(
+    handler: Handler | signal.Handlers, names: tuple[str, ...] = _NAMES
+) -> dict[int, Handler | signal.Handlers | int | None]:
     """Set the handlers where that is possible; those of before. What ``nohup`` ignores stays ignored."""
     before: dict[int, Handler | signal.Handlers | int | None] = {}
     if threading.current_thread() is not threading.main_thread():
         return before
-    for name in _NAMES:
+    for name in names:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handler)
