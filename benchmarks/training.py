@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -181,13 +182,18 @@ def judge_separately(stage: Stage, chunk: Chunk, rollout: Rollout) -> StageLosse
 def draw_with_graph(teacher: FrozenTeacher) -> TeacherRollout:
     """The teacher draws all frames of the clip, also those after the last one that is compared, with a graph."""
 
-    def draw(clip: Clip, given: Tensor, num_needed: int) -> Tensor:
+    def draw(clip: Clip, given: Tensor, num_needed: int) -> Rollout:
         teacher.generator.requires_grad_(True)
         rollout = unroll(
-            teacher.generator, clip, given, num_frames=teacher.num_frames, first_is_raw=teacher.draws_first
+            teacher.generator,
+            clip,
+            given,
+            num_frames=teacher.num_frames,
+            first_is_raw=teacher.draws_first,
+            keeps_bottleneck=teacher.keeps_bottleneck,
         )
         teacher.generator.requires_grad_(False)
-        return rollout.image.detach()
+        return replace(rollout, image=rollout.image.detach())
 
     return draw
 

@@ -67,6 +67,8 @@ class TrainConfig:
             self._check_faces()
         if loss.kd_mask and not has_teacher:
             raise UserError(f"--kd_mask goes with --stage skd or tkd, found --stage {stage}: leave it out")
+        if loss.lambda_kd_feat > 0 and not has_teacher:
+            raise UserError(f"--lambda_kd_feat goes with --stage skd or tkd, found --stage {stage}: leave it out")
         if stage == "tkd" and schedule.n_frames_total < 3:
             raise UserError(
                 f"--stage tkd --n_frames_total {schedule.n_frames_total}: expected at least 3, so that a clip has a "

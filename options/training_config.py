@@ -33,6 +33,9 @@ class LossConfig:
     )
     lambda_pixel: float = option(0.0, "weight of the L1 distance to the real frame; the paper has none")
     lambda_kd: float = option(1.0, "weight of spatial distillation: L1 and perceptual distance to the teacher")
+    lambda_kd_feat: float = option(
+        0.0, "weight of the distance of inner features to the teacher's, through a learned 1x1 convolution; 0: none"
+    )
     lambda_kd_local: float = option(2.0, "weight of the local temporal distillation")
     lambda_kd_global: float = option(15.0, "weight of the global temporal distillation")
     lambda_face: float = option(2.0, "weight of the face discriminator's terms (--add_face_disc)")

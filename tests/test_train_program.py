@@ -144,6 +144,26 @@ def test_regularised_discriminators_resume_to_the_same_bits(data: Path, teacher:
     assert_same_bits(weights(teacher, "regular"), weights(teacher, "regular_half"))
 
 
+def test_inner_features_are_distilled_by_a_convolution_that_resumes_and_is_not_shipped(
+    data: Path, teacher: Path, tmp_path: Path
+) -> None:
+    given = ["--stage", "skd", *STUDENT, "--teacher", str(teacher / "teacher"), "--ngf", "2", "--niter", "1"]
+    more = [*given, "--lambda_kd_feat", "3", "--ema", "0.9"]
+    run(data, teacher, "features", *more, "--niter_decay", "1")
+    run(data, teacher, "features_half", *more, "--niter_decay", "0")
+    run(data, teacher, "features_half", *more, "--niter_decay", "1", "--resume")
+    found = weights(teacher, "features")
+    assert_same_bits(found, weights(teacher, "features_half"))
+    logged = json.loads((teacher / "features" / "loss_log.jsonl").read_text().splitlines()[-1])
+    assert logged["kd_feat"] > 0
+    assert found["kd_adapter.adapter.weight"].shape == (16, 8, 1, 1)
+    assert not any("adapter" in name for name in found if name.startswith("generator"))
+    checkpoints.save_for_inference(checkpoints.load(teacher / "features", flag="--init"), tmp_path / "shipped")
+    assert [path.name for path in (tmp_path / "shipped").glob("*.safetensors")] == ["generator.safetensors"]
+    with pytest.raises(UserError, match="this run was started with --lambda_kd_feat 3"):
+        run(data, teacher, "features_half", *given, "--ema", "0.9", "--niter_decay", "1", "--resume")
+
+
 def test_a_finished_run_resumed_changes_nothing(data: Path, teacher: Path) -> None:
     before = weights(teacher, "teacher")
     run(data, teacher, "teacher", "--resume")

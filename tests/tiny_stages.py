@@ -8,6 +8,7 @@ from torch import Tensor
 
 from data.clips import Clip
 from models.flow.dis import DenseInverseSearch
+from models.losses.distillation import FeatureDistillation
 from models.losses.perceptual import PerceptualLoss
 from models.losses.table import LossWeights
 from models.networks.coarse_to_fine import VideoGenerator
@@ -71,10 +72,18 @@ def chunks(stage: Stage, clip: Clip, num_frames: int) -> list[tuple[Chunk, Rollo
     return found
 
 
-def distilling(kind: str, generator: CompositeGenerator, *, kd_mask: bool = False, **settings: Any) -> Vid2Vid:
+def distilling(
+    kind: str,
+    generator: CompositeGenerator,
+    *,
+    kd_mask: bool = False,
+    features: FeatureDistillation | None = None,
+    **settings: Any,
+) -> Vid2Vid:
     """A student of stage ``kind`` in eval mode, equal to its teacher until someone changes it."""
-    teacher = FrozenTeacher(copy.deepcopy(generator), num_frames=3)
-    distillation = (SpatialDistillation if kind == "skd" else TemporalDistillation)(teacher, kd_mask=kd_mask)
+    teacher = FrozenTeacher(copy.deepcopy(generator), num_frames=3, keeps_bottleneck=features is not None)
+    make = SpatialDistillation if kind == "skd" else TemporalDistillation
+    distillation = make(teacher, kd_mask=kd_mask, features=features)
     return Vid2Vid(**parts(generator.eval(), **settings), distillation=distillation)
 
 

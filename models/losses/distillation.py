@@ -1,9 +1,13 @@
-"""Distillation losses: a student's frames against its teacher's (SKD, paper section 3.3; local TKD, section 3.4)."""
+"""Distillation losses: a student's frames against its teacher's (SKD, paper section 3.3; local TKD, section 3.4).
+
+Inner features may be compared too (FitNets, Romero et al. 2015).
+"""
 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from models.losses.perceptual import FrameFeatures
 from models.losses.pixel import l1
@@ -20,6 +24,7 @@ class DistillationTerms(NamedTuple):
 SPATIAL_TERMS = DistillationTerms("kd_pixel", "kd_perceptual")
 LOCAL_TERMS = DistillationTerms("kd_local_pixel", "kd_local_perceptual")
 GLOBAL_TERM = "kd_global"
+FEATURE_TERM = "kd_feat"
 
 
 class FrameDistillation:
@@ -44,6 +49,29 @@ class FrameDistillation:
         found = features.of_final() if mask is None else list(perceptual.backbone(_masked(student, target, mask)))
         distance = perceptual.between(found, perceptual.features(target))
         table.add(self.names.perceptual, distance, weight=self.weight)
+
+
+class FeatureDistillation(nn.Module):
+    """Distance of a student's bottleneck to its teacher's, through a learned 1x1 convolution (FitNets' hint).
+
+    Both may have any number of channels and any size. The convolution is trained with the student and is no part of it.
+    FitNets takes the squared distance; here it is a share of the teacher's mean square, so that one weight serves any
+    teacher: 1 is what features of nothing but 0 would cost.
+    """
+
+    def __init__(self, *, student_channels: int, teacher_channels: int, weight: float) -> None:
+        """Args: channels of both bottlenecks, and the weight of the term."""
+        super().__init__()
+        self.adapter = nn.Conv2d(student_channels, teacher_channels, 1)
+        self.weight = weight
+
+    def add_term(self, table: LossTable, student: Tensor, teacher: Tensor) -> None:
+        """Add the distance of features [N, C, h, w]; the teacher's are brought to the student's size."""
+        target = teacher.float()
+        if target.shape[-2:] != student.shape[-2:]:
+            target = F.interpolate(target, size=student.shape[-2:], mode="bilinear", align_corners=False)
+        distance = F.mse_loss(self.adapter(student).float(), target)
+        table.add(FEATURE_TERM, distance / target.square().mean().clamp(min=1e-8), weight=self.weight)
 
 
 def _masked(student: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:

@@ -37,6 +37,7 @@ class CoarseToFine(nn.Module):
         self.num_scales = len(finer) + 1
         self.has_foreground = coarse.has_foreground
         self.has_flow = coarse.has_flow
+        self.bottleneck_channels = coarse.bottleneck_channels
         self._is_coarse_fixed = False
 
     @property

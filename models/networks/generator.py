@@ -86,6 +86,7 @@ class CompositeGenerator(nn.Module):
         normalise = make_norm(norm)
         first_stride = 1 if low_demand else 2
         widths = widen(base_channels, num_downsamples)
+        self.bottleneck_channels = widths[-1]
         before, after = num_blocks - num_blocks // 2, num_blocks // 2
 
         def encoder(inputs: int) -> nn.Sequential:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from data.build import build_clips
 from models import checkpoint as checkpoints
@@ -76,6 +77,7 @@ def build_optimizers(config: ScheduleConfig, stage: Stage) -> dict[str, torch.op
     rates = (config.lr / 2, config.lr * 2) if config.TTUR else (config.lr, config.lr)
     heads = [one for name, one in stage.generator.named_parameters() if is_motion_head(name)]
     others = [one for name, one in stage.generator.named_parameters() if not is_motion_head(name)]
+    others += [one for adapter in stage.adapters.values() for one in adapter.parameters()]
     groups: list[dict[str, Any]] = [{"params": others}]
     if heads:
         groups.append({"params": heads, "lr": rates[0] * config.lr_heads})
@@ -145,7 +147,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
             "clips_per_step": per_step,
         },
         distributed_losses={
-            "generator": DistributedLoss(stage.generator, processes),
+            "generator": DistributedLoss(nn.ModuleList([stage.generator, *stage.adapters.values()]), processes),
             "discriminators": DistributedLoss(stage.discriminators, processes),
         },
         guard=Guard(max_failures=config.run.guard_max_failures, lr_factor=config.run.guard_lr_factor),
@@ -170,7 +172,7 @@ def assemble(config: TrainConfig, *, processes: DistributedContext = SINGLE_PROC
 
 def place(stage: Stage, config: TrainConfig, device: torch.device) -> None:
     """Bring the networks of a stage to the device, in the layout and the form that the config asks for."""
-    for module in (stage.generator, stage.discriminators, *stage.frozen):
+    for module in (stage.generator, *stage.adapters.values(), stage.discriminators, *stage.frozen):
         module.to(device)
         # a network of videos has tensors with a dimension too many for channels_last
         is_flat = all(one.ndim < 5 for one in module.parameters())
@@ -236,7 +238,7 @@ def resume(training: Training) -> str:
 
 
 def start_from(training: Training, path: str) -> str:
-    """Take over the weights of another run's generator and, where they fit, its discriminators; say so for the log.
+    """Take over the weights of another run's generator and, where they fit, of all that is trained; say so for the log.
 
     A narrower generator keeps the most important channels.
     """
@@ -254,11 +256,12 @@ def start_from(training: Training, path: str) -> str:
     said = [f"generator {taken} of {total} tensors"]
     if chosen.num_kept < chosen.num_channels:
         said.append(f"{chosen.num_kept} of {chosen.num_channels} inner channels (those of the largest filters, L1)")
-    for name, discriminator in training.stage.discriminators.items():
-        file = checkpoints.DISCRIMINATOR_FILES + name
+    discriminators = training.stage.discriminators.items()
+    parts = [(f"discriminator {name}", checkpoints.DISCRIMINATOR_FILES + name, one) for name, one in discriminators]
+    for name, file, network in [*parts, *((name, name, one) for name, one in training.stage.adapters.items())]:
         if saved.has(file):
-            taken, total = checkpoints.transfer_weights(discriminator, saved.weights(file))
-            said.append(f"discriminator {name} {taken} of {total}")
+            taken, total = checkpoints.transfer_weights(network, saved.weights(file))
+            said.append(f"{name} {taken} of {total}")
     return f"weights from {path}: " + ", ".join(said)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from models.build import build_generator
 from models.flow.estimators import make_flow
 from models.flow.reference import FlowEstimator
+from models.losses.distillation import FeatureDistillation
 from models.losses.perceptual import PerceptualChoice, PerceptualLoss, make_perceptual
 from models.losses.table import LossWeights
 from models.losses.temporal import make_global_loss
@@ -123,7 +124,7 @@ def build_stage(
         return FirstFrame(**parts), components
     distillation: SpatialDistillation | TemporalDistillation | None = None
     if teacher is not None:
-        distillation, lines = build_distillation(config, teacher)
+        distillation, lines = build_distillation(config, teacher, parts["generator"])
         components += lines
     return Vid2Vid(
         **parts,
@@ -139,12 +140,19 @@ def build_stage(
 
 
 def build_distillation(
-    config: TrainConfig, teacher: VideoGenerator
+    config: TrainConfig, teacher: VideoGenerator, student: nn.Module
 ) -> tuple[SpatialDistillation | TemporalDistillation, list[str]]:
     """What a student learns from its teacher, and lines for the log."""
-    frozen = FrozenTeacher(teacher, num_frames=config.generator.n_frames_G, draws_first=config.schedule.no_first_img)
+    features, lines = build_feature_distillation(config, teacher, student)
+    frozen = FrozenTeacher(
+        teacher,
+        num_frames=config.generator.n_frames_G,
+        draws_first=config.schedule.no_first_img,
+        keeps_bottleneck=features is not None,
+    )
     if config.run.stage == "skd":
-        return SpatialDistillation(frozen, weight=config.loss.lambda_kd, kd_mask=config.loss.kd_mask), []
+        weight, kd_mask = config.loss.lambda_kd, config.loss.kd_mask
+        return SpatialDistillation(frozen, weight=weight, kd_mask=kd_mask, features=features), lines
     global_loss, description = make_global_loss(config.loss.i3d_weights)
     distillation = TemporalDistillation(
         frozen,
@@ -152,5 +160,18 @@ def build_distillation(
         global_weight=config.loss.lambda_kd_global,
         global_loss=global_loss,
         kd_mask=config.loss.kd_mask,
+        features=features,
     )
-    return distillation, [description]
+    return distillation, [description, *lines]
+
+
+def build_feature_distillation(
+    config: TrainConfig, teacher: VideoGenerator, student: nn.Module
+) -> tuple[FeatureDistillation | None, list[str]]:
+    """The comparison of inner features, where it is asked for, and a line for the log."""
+    weight = config.loss.lambda_kd_feat
+    if weight == 0 or not isinstance(student, VideoGenerator):
+        return None, []
+    ours, theirs = student.bottleneck_channels, teacher.bottleneck_channels
+    found = FeatureDistillation(student_channels=ours, teacher_channels=theirs, weight=weight)
+    return found, [f"feature distillation: 1x1 convolution from {ours} to {theirs} channels"]

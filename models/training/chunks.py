@@ -21,6 +21,7 @@ class Chunk:
         conditioning: what the generator sees of them (noise against drift).
         target: the frozen teacher's frames at the times to generate, [B, T - K, 3, H, W], or None without a teacher.
         target_before: the teacher's frame before them, [B, 1, 3, H, W], or None.
+        target_bottleneck: the teacher's inner features of those times, [B, T - K, C, h, w], or None.
         flows: reference flow between the clip's real frames.
         first_is_raw: nothing was given, so that the first frame has nothing to warp.
         num_blank: leading frames of ``given`` that are no images.
@@ -38,6 +39,7 @@ class Chunk:
     num_blank: int
     start: int = 0
     seed: int = 0
+    target_bottleneck: Tensor | None = None
 
     @property
     def num_given(self) -> int:
@@ -71,6 +73,7 @@ class ChunkedClip:
         known: the frames known so far, [B, K, 3, H, W]; at first the given ones.
         conditioning: what the generator sees of the first given ones.
         target: the teacher's frames at all of the clip's times, [B, T, 3, H, W], or None.
+        target_bottleneck: its inner features of the frames that roll, [B, T - K, C, h, w], or None.
         estimator: reference flow.
         starts_blank: the given frames are no images.
         augmentation: noise on what the generator sees, or None.
@@ -84,6 +87,7 @@ class ChunkedClip:
     estimator: FlowEstimator
     starts_blank: bool = False
     augmentation: ConditioningAugmentation | None = None
+    target_bottleneck: Tensor | None = None
     seed: int = 0
     _num_first: int = field(init=False)
 
@@ -100,6 +104,7 @@ class ChunkedClip:
         """
         total = self.clip.image.shape[1]
         flows, flows_start = ReferenceFlows(self.estimator, self.clip.image), 0
+        inner = self.target_bottleneck
         while (start := self.known.shape[1]) < total:
             is_raw = self.starts_blank and start == self._num_first
             # a frame without a predecessor has no flow terms: it makes a chunk of its own
@@ -117,6 +122,7 @@ class ChunkedClip:
                 first_is_raw=is_raw,
                 num_blank=num_blank,
                 start=first,
+                target_bottleneck=None if inner is None else inner[:, start - self._num_first : end - self._num_first],
                 seed=(self.seed + start) % 2**62,
             )
             if self.known.shape[1] == start:

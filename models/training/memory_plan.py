@@ -157,7 +157,7 @@ def estimate(config: TrainConfig, scene: Scene) -> Estimate:
         stage.discriminators.train()
         with AllocationCounter() as counter:
             _hardest_chunk(config, scene, stage)
-        trained: list[nn.Module] = [stage.generator, stage.discriminators]
+        trained: list[nn.Module] = [stage.generator, *stage.adapters.values(), stage.discriminators]
         gradients = sum(
             one.grad.numel() * one.grad.element_size()
             for part in trained

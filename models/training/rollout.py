@@ -22,6 +22,7 @@ class Rollout:
         weight: blending weight, [B, T - num_given, 1, H, W], or None.
         index: absolute frame numbers, [B, T].
         num_given: how many frames were given.
+        bottleneck: inner features of the generated frames, [B, T - num_given, C, h, w], or None.
     """
 
     image: Tensor
@@ -30,6 +31,7 @@ class Rollout:
     weight: Tensor | None
     index: Tensor
     num_given: int
+    bottleneck: Tensor | None = None
 
     @property
     def generated(self) -> Tensor:
@@ -56,6 +58,7 @@ def unroll(
     backpropagate: int | None = None,
     conditioning: Tensor | None = None,
     first_is_raw: bool = False,
+    keeps_bottleneck: bool = False,
 ) -> Rollout:
     """Generate the frames of ``clip`` that follow the given ones, each from its predecessors.
 
@@ -67,6 +70,7 @@ def unroll(
         backpropagate: generated frames that a gradient crosses before it is cut; None never cuts.
         conditioning: what the generator sees in place of ``given`` (noise against drift), same shape.
         first_is_raw: the first generated frame warps nothing, since what came before it is not an image.
+        keeps_bottleneck: keep the inner features too, for their distillation.
 
     Raises:
         ValueError: when too few frames are given.
@@ -77,6 +81,7 @@ def unroll(
     generated: list[Tensor] = []
     past = list((given if conditioning is None else conditioning).unbind(dim=1))
     outputs: list[GeneratorOutput] = []
+    bottlenecks: list[Tensor] = []
     for position in range(num_given, clip.semantic.shape[1]):
         past = past[1 - num_frames :]
         if backpropagate is not None and (position - num_given) % backpropagate == 0:
@@ -87,6 +92,8 @@ def unroll(
             foreground_mask=None if clip.foreground is None else clip.foreground[:, position],
             raw_only=first_is_raw and position == num_given,
         )
+        if keeps_bottleneck and output.features is not None and output.features.bottleneck is not None:
+            bottlenecks.append(output.features.bottleneck)
         # the features are for finer scales; kept, those of a long clip would fill the memory
         outputs.append(output._replace(features=None))
         generated.append(output.final)
@@ -101,4 +108,5 @@ def unroll(
         weight=torch.stack(weights, dim=1) if has_flow else None,
         index=clip.index,
         num_given=num_given,
+        bottleneck=torch.stack(bottlenecks, dim=1) if bottlenecks else None,
     )

@@ -142,7 +142,7 @@ class Training:
     def networks(self) -> dict[str, nn.Module]:
         """What a save keeps, by file name."""
         average = {} if self.average is None else {checkpoints.GENERATOR_AVERAGE: self.average.network}
-        return {checkpoints.GENERATOR: self.stage.generator, **average} | {
+        return {checkpoints.GENERATOR: self.stage.generator, **average, **self.stage.adapters} | {
             f"{checkpoints.DISCRIMINATOR_FILES}{name}": discriminator
             for name, discriminator in self.stage.discriminators.items()
         }

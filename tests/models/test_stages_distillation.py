@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from data.clips import Clip
+from models.losses.distillation import FeatureDistillation
 from models.losses.perceptual import PerceptualLoss
+from models.losses.table import LossTable
 from models.training.stages.vid2vid import Vid2Vid
-from tests.tiny_stages import chunks, distilling, make_clip, make_generator, teacher_of
+from tests.tiny_stages import CHANNELS, chunks, distilling, make_clip, make_generator, teacher_of
 
 KINDS = {"skd": ("kd", 1.0), "tkd": ("kd_local", 2.0)}  # beginnings of the terms' names, and their weights
 
@@ -147,3 +149,52 @@ def test_the_teacher_draws_nothing_after_the_last_key_frame() -> None:
         chunked_clip = stage.prepare(clip, torch.Generator().manual_seed(seed))
         last = int(chunked_clip.clip.index[0, -1] - clip.index[0, 0])
         assert len(seen) == last + 1 - 2
+
+
+def feature_distance(student: Tensor, teacher: Tensor, features: FeatureDistillation) -> Tensor:
+    table = LossTable()
+    features.add_term(table, student, teacher)
+    return table.terms["kd_feat"][0]
+
+
+def test_features_are_compared_through_any_width_and_size() -> None:
+    torch.manual_seed(0)
+    features = FeatureDistillation(student_channels=2, teacher_channels=3, weight=1.0)
+    student = torch.rand(4, 2, 8, 8)
+    with torch.no_grad():
+        equal = features.adapter(student)
+    assert feature_distance(student, equal, features).item() == pytest.approx(0, abs=1e-12)
+    assert feature_distance(student, 10 * equal, features).item() == pytest.approx(0.81)
+    # features of nothing but 0 cost 1, whatever the scale of the teacher's is
+    torch.nn.init.zeros_(features.adapter.weight)
+    torch.nn.init.zeros_(features.get_parameter("adapter.bias"))
+    larger = torch.rand(4, 3, 16, 16)
+    assert feature_distance(student, larger, features).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_of_equal_times_are_compared_and_teach_both_student_and_adapter(kind: str) -> None:
+    # a frame depends on its own semantic frame alone, so that equal times have equal features
+    generator = make_generator(has_flow=False)
+    torch.nn.init.zeros_(generator.get_parameter("model_down_img.1.weight"))
+    torch.nn.init.zeros_(generator.get_parameter("model_down_seg.1.weight")[:, : 2 * CHANNELS])
+    features = FeatureDistillation(student_channels=16, teacher_channels=16, weight=2.0)
+    torch.nn.init.dirac_(features.adapter.weight)
+    torch.nn.init.zeros_(features.get_parameter("adapter.bias"))
+    stage = distilling(kind, generator, features=features)
+    teacher_of(stage).requires_grad_(False)
+    for chunk, rollout in chunks(stage, make_clip(10, batch=2), 3):
+        assert chunk.target_bottleneck is not None
+        value, weight = stage.losses(chunk, rollout).generator.terms["kd_feat"]
+        assert (value.item(), weight) == (pytest.approx(0, abs=1e-10), 2.0)
+    torch.nn.init.zeros_(features.adapter.weight)
+    stage.losses(chunk, rollout).generator.terms["kd_feat"][0].backward()
+    gradient = features.adapter.weight.grad
+    assert gradient is not None and gradient.abs().sum() > 0
+    assert list(stage.adapters) == ["kd_adapter"]
+
+
+def test_without_features_nothing_is_kept_of_them() -> None:
+    stage = distilling("skd", make_generator())
+    chunk, rollout = chunks(stage, make_clip(10), 8)[0]
+    assert chunk.target_bottleneck is None and rollout.bottleneck is None and stage.adapters == {}

@@ -122,6 +122,11 @@ class Stage(ABC):
         """The networks that are used and not trained."""
         return [part for part in (self.perceptual, self.estimator) if isinstance(part, nn.Module)]
 
+    @property
+    def adapters(self) -> dict[str, nn.Module]:
+        """What is trained with the generator and is no part of it, by the name of its file in a save."""
+        return {}
+
     @abstractmethod
     def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
         """Decide which frames of ``clip`` roll and from what; ``random`` decides whatever is random.

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from data.clips import Clip
-from models.losses.distillation import GLOBAL_TERM, LOCAL_TERMS, FrameDistillation
+from models.losses.distillation import GLOBAL_TERM, LOCAL_TERMS, FeatureDistillation, FrameDistillation
 from models.losses.perceptual import FrameFeatures
 from models.losses.table import LossTable
 from models.losses.temporal import GlobalTemporalLoss, temporal_difference_distance
 from models.training.chunks import Chunk
 from models.training.rollout import Rollout
-from models.training.stages.skd import FrozenTeacher, SpatialDistillation
+from models.training.stages.skd import FrozenTeacher, SpatialDistillation, Targets
 
 
 class TemporalDistillation:
@@ -27,6 +27,7 @@ class TemporalDistillation:
         global_weight: float = 15.0,
         global_loss: GlobalTemporalLoss | None = None,
         kd_mask: bool = False,
+        features: FeatureDistillation | None = None,
     ) -> None:
         """Hold a teacher.
 
@@ -35,9 +36,9 @@ class TemporalDistillation:
             local_weight: of ``kd_local_pixel`` and ``kd_local_perceptual``.
             global_weight: of ``kd_global``.
             global_loss: distance of whole key-frame sequences; without, multi-scale temporal differences stand in.
-            kd_mask: see ``SpatialDistillation``.
+            kd_mask, features: see ``SpatialDistillation``.
         """
-        self.spatial = SpatialDistillation(teacher, kd_mask=kd_mask)
+        self.spatial = SpatialDistillation(teacher, kd_mask=kd_mask, features=features)
         self.spatial.frames = FrameDistillation(LOCAL_TERMS, weight=local_weight)
         self.global_weight = global_weight
         self.global_loss = global_loss
@@ -52,7 +53,7 @@ class TemporalDistillation:
         """The teacher, and the network of the global loss."""
         return self.spatial.frozen + ([] if self.global_loss is None else [self.global_loss])
 
-    def prepare(self, clip: Clip, given: Tensor, random: torch.Generator) -> tuple[Clip, Tensor]:
+    def prepare(self, clip: Clip, given: Tensor, random: torch.Generator) -> tuple[Clip, Targets]:
         """Only frames ``gap`` apart roll, after given ones that lie side by side as at the start of a test video.
 
         Flow and discriminators see key-frame to key-frame motion.
@@ -61,8 +62,11 @@ class TemporalDistillation:
         gap = self.draw_gap(total, random)
         positions = [*range(num_given), *range(num_given - 1 + gap, total, gap)]
         # what comes after the last key-frame is nobody's target
-        target = self.spatial.teacher_frames(clip, given, positions[-1] + 1)
-        return clip.at(positions), target[:, positions]
+        rollout = self.spatial.teacher_frames(clip, given, positions[-1] + 1)
+        bottleneck = rollout.bottleneck
+        if bottleneck is not None:
+            bottleneck = bottleneck[:, [position - num_given for position in positions[num_given:]]]
+        return clip.at(positions), Targets(rollout.image[:, positions], bottleneck)
 
     def draw_gap(self, total: int, random: torch.Generator) -> int:
         """A gap from 2 to ``total - num_frames``, so that at least ``num_frames`` key-frames are left.

@@ -63,11 +63,17 @@ class Vid2Vid(Stage):
         """The networks that are used and not trained, the teacher among them."""
         return super().frozen + ([] if self.distillation is None else self.distillation.frozen)
 
+    @property
+    def adapters(self) -> dict[str, nn.Module]:
+        """The 1x1 convolution of feature distillation, if there is one."""
+        features = None if self.distillation is None else self.distillation.spatial.features
+        return {} if features is None else {"kd_adapter": features}
+
     def prepare(self, clip: Clip, random: torch.Generator, *, first_item: int = 0) -> ChunkedClip:
         """All frames roll, or those that the distillation chooses; the first ``num_frames - 1`` are real."""
-        target = None
+        targets = None
         if self.distillation is not None:
-            clip, target = self.distillation.prepare(clip, self._given(clip), random)
+            clip, targets = self.distillation.prepare(clip, self._given(clip), random)
         augmentation = None
         if self.cond_noise > 0 or self.cond_dropout > 0:
             seed = int(torch.randint(2**62, (), generator=random))
@@ -83,7 +89,8 @@ class Vid2Vid(Stage):
             clip=clip,
             known=given,
             conditioning=given if self.draws_first else given + noise.to(given.device, given.dtype),
-            target=target,
+            target=None if targets is None else targets.frames,
+            target_bottleneck=None if targets is None else targets.bottleneck,
             estimator=self.estimator,
             starts_blank=self.draws_first,
             augmentation=augmentation,
@@ -105,6 +112,7 @@ class Vid2Vid(Stage):
             backpropagate=backpropagate,
             conditioning=chunk.conditioning,
             first_is_raw=chunk.first_is_raw,
+            keeps_bottleneck=chunk.target_bottleneck is not None,
         )
 
     def discriminator_inputs(self, chunk: Chunk, rollout: Rollout) -> Iterator[DiscriminatorInput]:
