@@ -10,7 +10,7 @@ PAGES = sorted([*Path("docs").glob("*.md"), *Path("checkpoints").glob("**/README
 FOREIGN = {
     "--extra-index-url", "--index-url", "--require-hashes", "--no-deps", "--standalone", "--nproc_per_node", "--nnodes",
     "--rdzv_backend", "--rdzv_endpoint", "--logdir", "--write_json", "--face", "--hand", "--keypoint_scale",
-    "--train", "--quick", "--generate-hashes", "--check", "--rm", "--build-arg",
+    "--train", "--quick", "--generate-hashes", "--check", "--rm", "--build-arg", "--gpus",
 }  # fmt: skip
 FLAG = re.compile(r"(?<![\w-])--[a-zA-Z][\w-]*")
 

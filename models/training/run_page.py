@@ -64,7 +64,9 @@ def write_run_page(
 def _intro(config: TrainConfig, metadata: dict[str, Any], *, step: int, num_steps: int, seconds: float) -> str:
     now = datetime.now(timezone.utc)
     done = f"Stage {config.run.stage}: step {step:,} of {num_steps:,} ({step / max(num_steps, 1):.0%})"
-    lines = [f"{done}, {seconds / 60:.1f} minutes of training.", f"Written at the save of {now:%Y-%m-%d %H:%M} UTC."]
+    limit = config.schedule.max_minutes
+    minutes = f"{seconds / 60:.1f}{f' of {limit:g}' if limit else ''} minutes of training"
+    lines = [f"{done}, {minutes}.", f"Written at the save of {now:%Y-%m-%d %H:%M} UTC."]
     if best := metadata.get("best"):
         lines.insert(1, f"Best so far: {best['metric']} {best['value']:.2f} dB at step {best['step']:,}.")
     return " ".join([*lines, "Reload the page to see a later save."])
