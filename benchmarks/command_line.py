@@ -23,6 +23,7 @@ VARIANTS = {
     "tkd": "SKD + TKD",
 }
 SHARES = (0.2, 0.3, 0.5, 1.0)
+WIDTHS = (128, 96, 64, 48, 32, 24, 16)
 INTERPOLATIONS: tuple[Interpolation, ...] = ("dis", "blocks", "minterpolate", "blend")
 # those of benchmarks.metrics and benchmarks.motion_methods, which take long to import; a test compares them
 CLIP_LENGTH, NUM_GIVEN = 28, 2
@@ -230,10 +231,20 @@ def _add_ablation(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_width(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", required=True, metavar="FOLDER", help="the generator that is made narrower")
-    parser.add_argument("--target", required=True, metavar="FOLDER", help="the student whose cost is the goal")
-    parser.add_argument("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X",
-                        help="of the student; 1: it generates every frame (default: %(default)s)")  # fmt: skip
+    add = parser.add_argument
+    add("--setting", choices=("street", "face_512", "pose", "face"), default="street", help="what is drawn: the "
+        "paper's three, and live faces of 256x256 (default: %(default)s)")  # fmt: skip
+    add("--widths", type=int, nargs="+", default=list(WIDTHS), metavar="NGF", help="of the students (default: "
+        f"{' '.join(map(str, WIDTHS))})")  # fmt: skip
+    add("--keyframe_share", type=float, default=TestConfig.keyframe_share, metavar="X", help="of the students; 1: "
+        "every frame is generated (default: %(default)s)")  # fmt: skip
+    add("--rounds", type=int, default=3, metavar="N", help="runs behind the milliseconds (median); 0: count alone "
+        "(default: %(default)s)")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="write the rows there too")
+    add("--quick", action="store_true", help="small frames and few blocks: try the program, not the machine")
+    add("--checkpoint", metavar="FOLDER", help="with --target, in place of the table: print the --ngf at which this "
+        "generator would cost as much as that")  # fmt: skip
+    add("--target", metavar="FOLDER", help="the student whose cost is the goal")
 
 
 def _add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> None:
@@ -295,5 +306,9 @@ SUBCOMMANDS = {
     "gpu": ("gpu_check", _add_gpu, "All that needs a GPU: tests, trainings, speed, in one JSON."),
     "table": ("method_table", _add_table, "Table of our models on the same clips, beside the paper's table."),
     "ablation": ("ablation", _add_ablation, "What each part of the method earns, key-frame shares, interpolators."),
-    "width": ("width", _add_width, "Width at which a plain generator costs what a student costs."),
+    "width": (
+        "width",
+        _add_width,
+        "Cost of students against width; or the width at which a plain generator costs what a student costs.",
+    ),
 }

@@ -2,8 +2,9 @@
 
 Layers whose channels are added to each other, or that read them, must keep the same ones. Such channels are a *group*:
 what a convolution writes, its norm, and all that read it. A residual block goes on with the group that it began with;
-both encoders and the branches after them share one. How important a channel is say the filters that write it, by
-their L1 norm (Li et al. 2017, "Pruning Filters for Efficient ConvNets"), as the norm layer after them scales it.
+both encoders and the branches after them share one. How important a channel is says the L1 norm of the filters that
+write it (Li et al. 2017, "Pruning Filters for Efficient ConvNets"). Batch norm cancels that: then its factor counts
+(Liu et al. 2017, "Network Slimming"), which in our students finds better channels (docs/training.md).
 """
 
 from collections.abc import Iterator, Mapping
@@ -99,7 +100,7 @@ def largest(importance: Tensor, count: int) -> Tensor:
 
 
 def channel_importance(weights: Mapping[str, Tensor], layers: list[Layer]) -> dict[str, Tensor]:
-    """For every group that convolutions write, the L1 norms of their filters, summed over the convolutions."""
+    """For every group that convolutions write, the size of their filters as they are normed, summed over them."""
     found: dict[str, Tensor] = {}
     for one in layers:
         if is_output(one):
@@ -107,9 +108,8 @@ def channel_importance(weights: Mapping[str, Tensor], layers: list[Layer]) -> di
         filters = weights[f"{one.name}.weight"].detach().float().abs()
         of_channel = filters.sum(dim=[side for side in range(4) if side != written_side(one.layer)])
         if f"{one.norm}.weight" in weights:
-            of_channel = of_channel * weights[f"{one.norm}.weight"].float().abs()
-        if f"{one.norm}.running_var" in weights:
-            of_channel = of_channel / (weights[f"{one.norm}.running_var"].float() + 1e-5).sqrt()
+            # filters of nothing but 0 write nothing, whatever their norm would make of it
+            of_channel = weights[f"{one.norm}.weight"].float().abs() * (of_channel > 0)
         found[one.writes] = found.get(one.writes, 0) + of_channel
     return found
 

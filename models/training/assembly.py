@@ -255,7 +255,7 @@ def start_from(training: Training, path: str) -> str:
         raise UserError(f"--init {path}: {taken} of {total} tensors fit this generator; expected the same architecture")
     said = [f"generator {taken} of {total} tensors"]
     if chosen.num_kept < chosen.num_channels:
-        said.append(f"{chosen.num_kept} of {chosen.num_channels} inner channels (those of the largest filters, L1)")
+        said.append(f"{chosen.num_kept} of {chosen.num_channels} inner channels (the most important)")
     discriminators = training.stage.discriminators.items()
     parts = [(f"discriminator {name}", checkpoints.DISCRIMINATOR_FILES + name, one) for name, one in discriminators]
     for name, file, network in [*parts, *((name, name, one) for name, one in training.stage.adapters.items())]:
