@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.command_line import VARIANTS
+from benchmarks.command_line import NARROW, VARIANTS
 from benchmarks.comparison_page import write_report
 from benchmarks.method_table import ORIGINAL, baseline_entries
 from benchmarks.methods import Comparison, Entry, check_common_flags, compare
@@ -33,13 +33,19 @@ def run(arguments: argparse.Namespace) -> None:
     entries = [
         Entry(ORIGINAL, arguments.teacher),
         *make_entries(students, arguments.shares, arguments.interpolations, share=arguments.keyframe_share),
+        *narrow_entries(arguments.narrow, arguments.shares, interpolation=arguments.interpolations[0]),
         *baseline_entries(arguments.baseline),
     ]
     with atomic_directory(arguments.output) as scratch:
         comparison = compare(entries, arguments, scratch)
         pairs = steps_of(list(students), arguments.shares, arguments.interpolations, share=arguments.keyframe_share)
-        earned = earnings(comparison, pairs)
         first = arguments.interpolations[0]
+        pairs += [
+            (f"{NARROW} over {VARIANTS['skd']}, share {one:g}", label_of(NARROW, one, interpolation=first),
+             label_of(VARIANTS["skd"], one, interpolation=first))
+            for one in dict.fromkeys(arguments.shares)
+        ]  # fmt: skip
+        earned = earnings(comparison, pairs)
         ours = [label_of(name, arguments.keyframe_share, interpolation=first) for name in students]
         shown = [ORIGINAL, *ours, *(one.label for one in baseline_entries(arguments.baseline[-1:]))]
         title = f"Ablation: {comparison.task}"
@@ -73,6 +79,17 @@ def make_entries(
             Entry(f"{name}, published key-frames, {first}", path, "published", share, first),
         ]
     return list({entry.label: entry for entry in found}.values())
+
+
+def narrow_entries(path: str | None, shares: Sequence[float], *, interpolation: Interpolation) -> list[Entry]:
+    """The narrow student, if there is one, at every share."""
+    if path is None:
+        return []
+    return [
+        Entry(label_of(NARROW, one, interpolation=interpolation), path, "all" if one == 1 else "dp", one, interpolation,
+              series=NARROW)
+        for one in dict.fromkeys(shares)
+    ]  # fmt: skip
 
 
 def steps_of(

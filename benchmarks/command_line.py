@@ -22,6 +22,7 @@ VARIANTS = {
     "keyframes": "SKD, then key-frames without TKD",
     "tkd": "SKD + TKD",
 }
+NARROW = "narrow student"
 SHARES = (0.2, 0.3, 0.5, 1.0)
 WIDTHS = (128, 96, 64, 48, 32, 24, 16)
 INTERPOLATIONS: tuple[Interpolation, ...] = ("dis", "blocks", "minterpolate", "blend")
@@ -219,6 +220,7 @@ def _add_ablation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teacher", required=True, metavar="FOLDER", help="the original generator")
     for flag, name in VARIANTS.items():
         parser.add_argument(f"--{flag}", metavar="FOLDER", help=f"student: {name}")
+    parser.add_argument("--narrow", metavar="FOLDER", help="student: narrower than the others (train.py --ngf, --init)")
     parser.add_argument("--baseline", action="append", default=[], metavar="FOLDER", help="a narrower generator; may "
                         "be given several times")  # fmt: skip
     parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES), metavar="X",

@@ -40,6 +40,16 @@ ablate() {
     # the same steps on key-frames without the losses of temporal distillation: what is due to training on alone
     train tkd keyframes "${TKD[@]}" "${from_skd[@]}" --lambda_kd_local 0 --lambda_kd_global 0
     train tkd tkd "${TKD[@]}" "${from_skd[@]}"
+    # half the width, from the most important channels of the student
+    ngf=$("$PYTHON" - "checkpoints/${run}_skd" <<'PYTHON'
+import sys
+
+from models import checkpoint
+
+print(max(1, checkpoint.load(sys.argv[1], flag="--init").config.generator.ngf // 2))
+PYTHON
+    )
+    train skd narrow "${SKD[@]}" "${from_skd[@]}" --ngf "$ngf"
     # plain generators of equal cost: of the student on every frame, and of the part-time student
     local share baselines=()
     for share in 1 0.3; do
@@ -51,6 +61,7 @@ ablate() {
     done
     "$PYTHON" benchmark.py ablation --dataroot "$data" --teacher "checkpoints/${run}_teacher" \
         --no_kd "checkpoints/${run}_no_kd" --skd "checkpoints/${run}_skd" \
+        --narrow "checkpoints/${run}_narrow" \
         --keyframes "checkpoints/${run}_keyframes" --tkd "checkpoints/${run}_tkd" \
         "${baselines[@]}" --output "results/$run" "$@"
 }

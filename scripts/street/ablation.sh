@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Which part of the method earns what? Trains a teacher, students with more and more of the method, and narrower
-# generators of equal cost, on the sample city; then compares them: results/street_ablation_seed0/index.html.
+# Which part of the method earns what? Trains a teacher, students with more and more of the method, a student of half the
+# width, and narrower generators of equal cost, on the sample city; then compares them:
+# results/street_ablation_seed0/index.html.
 #   bash scripts/street/ablation.sh               (the quick preset; longer: raise its numbers of epochs below)
 #   bash scripts/street/ablation.sh --quick       (a preset of seconds: shows that it works, not what is better)
 #   SEED=1 bash scripts/street/ablation.sh        (another seed; bring seeds together with benchmark.py table --merge)

@@ -166,13 +166,15 @@ def test_merged_seeds_have_mean_and_deviation_and_what_does_not_fit_is_told(made
 
 @pytest.mark.slow
 def test_the_ablation_says_what_each_part_earns(runs: Path, data: Path, tmp_path: Path) -> None:
-    students = ("--teacher", runs / "teacher", "--no_kd", runs / "skd", "--tkd", runs / "skd")
+    students = ("--teacher", runs / "teacher", "--no_kd", runs / "skd", "--tkd", runs / "skd",
+                "--narrow", runs / "skd")  # fmt: skip
     few = ("--shares", "0.4", "1", "--interpolations", "blend", "nearest", "--keyframe_share", "0.4")
     run("ablation", *students, *few, "--dataroot", data, "--output", tmp_path / "out", *LENGTH)
     found = list(read_results(tmp_path / "out" / "table.json"))
     assert found[1:] == [
         "no KD, dp 0.4, blend", "no KD, every frame", "SKD + TKD, dp 0.4, blend", "SKD + TKD, every frame",
         "SKD + TKD, dp 0.4, nearest", "SKD + TKD, uniform 0.4, blend", "SKD + TKD, published key-frames, blend",
+        "narrow student, dp 0.4, blend", "narrow student, every frame",
     ]  # fmt: skip
     markdown = (tmp_path / "out" / "table.md").read_text()
     earned = next(line for line in markdown.splitlines() if "SKD + TKD over no KD, share 1" in line)

@@ -15,24 +15,27 @@ def run(*flags: str) -> None:
     arguments.run(arguments)
 
 
-def test_paper_settings_are_counted_without_being_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("--rounds", "0", "--widths", "128", "64", "--keyframe_share", "0.5", "--json", str(tmp_path / "width.json"))
+QUICK = ("--setting", "face", "--quick", "--widths", "16", "8", "--keyframe_share", "0.5")
+
+
+def test_widths_are_counted_without_being_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(*QUICK, "--rounds", "0", "--json", str(tmp_path / "width.json"))
     found = json.loads((tmp_path / "width.json").read_text())
     wide, thin = found["rows"]
-    assert found["size"] == [256, 512]
-    assert wide["student_gmacs"] == pytest.approx(2 * wide["pipeline_gmacs"], rel=1e-5)
+    assert found["size"] == [64, 64]
+    assert wide["student_gmacs"] == pytest.approx(2 * wide["pipeline_gmacs"], rel=1e-4)
     # convolutions of the bottleneck cost with the square of the width, those of the heads with the width
     assert 0.25 < thin["student_gmacs"] / wide["student_gmacs"] < 0.5
-    assert 0.2 < thin["params_m"] / wide["params_m"] < 0.35
+    assert 0.25 < thin["params_m"] / wide["params_m"] < 0.5
     assert (wide["student_ms"], wide["pipeline_ms"]) == (None, None)
-    assert re.search(r"^\|  64 \|", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^\|   8 \|", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_students_are_timed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    run("--quick", "--rounds", "1", "--widths", "8", "--json", str(tmp_path / "width.json"))
-    (row,) = json.loads((tmp_path / "width.json").read_text())["rows"]
-    assert row["student_ms"] > 0 and row["pipeline_ms"] > 0
-    assert "street, 64x128" in capsys.readouterr().out
+    run(*QUICK, "--rounds", "1", "--json", str(tmp_path / "width.json"))
+    for row in json.loads((tmp_path / "width.json").read_text())["rows"]:
+        assert row["student_ms"] > 0 and row["pipeline_ms"] > 0
+    assert "face, 64x64" in capsys.readouterr().out
 
 
 def test_half_a_question_is_refused() -> None:
