@@ -136,7 +136,9 @@ def config_row(config: TrainConfig, network: str, *, share: float, interpolation
     """The generator of a configuration, at the size that it has for frames of the task's published shape."""
     task = config.data.dataset_mode
     shape = TASKS.get(task, TASKS["face"])
-    frame = Box(0, 0, 4 * shape.width, 4 * shape.height)
+    # the published pose frames are the middle half of pictures that are 896 wide
+    whole = 2 if task == "pose" and not config.data.no_center_crop else 1
+    frame = Box(0, 0, 4 * whole * shape.width, 4 * shape.height)
     size = build_geometry(config.data).place(frame).size
     cost = measure(config.generator, semantic_channels=build_encoder(config.data).num_channels, size=size)
     return make_row(task, network, cost, share=share, interpolation=interpolation, published=None)

@@ -73,6 +73,10 @@ def test_our_presets_are_counted_and_named(rows: list[dict]) -> None:
     assert all(row["published_gmacs"] is None for row in ours)
 
 
+def test_pose_presets_keep_the_middle_half_of_whole_pictures(rows: list[dict]) -> None:
+    assert row_of(rows, "pose", "ours: teacher of pose_quick")["size"] == "64x64"
+
+
 def test_motion_compensation_is_counted_apart_and_is_small(rows: list[dict]) -> None:
     assert all(row["motion_gmacs"] == 0 for row in rows if row["keyframe_share"] == 1)
     part_time = [row for row in rows if row["keyframe_share"] < 1]
