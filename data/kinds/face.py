@@ -220,8 +220,7 @@ class FaceEncoder(Encoder):
         inside = planes[:, area.top - box.top : area.bottom - box.top, area.left - box.left : area.right - box.left]
         if background is not None:
             inside[0] = cut(background, area) * (part_labels(points, area) == 0)
-        for curve in curves:
-            _set(inside[0], curve - (area.left, area.top), 255)
+        _set(inside[0], np.concatenate(curves) - (area.left, area.top), 255)
         if self.with_distance_maps:
             distance = np.empty((area.height, area.width), np.int16)
             for plane, curve in zip(inside[1:], curves, strict=True):
@@ -231,7 +230,7 @@ class FaceEncoder(Encoder):
                     plane[:] = 255
             if placement.is_mirrored:
                 planes[1:] = planes[1:][list(_MIRRORED_CURVES)]
-        return placement.of_cut(torch.from_numpy(planes), filter="bilinear").float().div_(255)
+        return placement.of_cut(torch.from_numpy(planes), filter="bilinear") / 255
 
     def face(self, semantic: Tensor) -> Tensor | None:
         """The curves of the face: where a distance is 0, or the edges where those of the background are left out."""

@@ -116,18 +116,36 @@ def distance_map(pixels: np.ndarray, box: Box, *, out: np.ndarray | None = None)
         box: where the distance is wanted.
         out: where to write it; fresh memory for each of many maps takes longer than the arithmetic.
     """
-    left, top = pixels.min(axis=0)
-    right, bottom = pixels.max(axis=0) + 1
-    core = np.ones((bottom - top, right - left), np.uint8)
+    left, top, width, height = cv2.boundingRect(pixels.astype(np.int32))
+    core = np.ones((height, width), np.uint8)
     core[pixels[:, 1] - top, pixels[:, 0] - left] = 0
     near = cv2.distanceTransform(core, cv2.DIST_L1, 3).astype(np.int16)
     # beyond the curve's own rectangle the distance grows by one with each pixel: exact, and far cheaper
-    x, y = np.arange(box.left, box.right) - left, np.arange(box.top, box.bottom) - top
-    inner_x, inner_y = np.clip(x, 0, right - left - 1), np.clip(y, 0, bottom - top - 1)
-    beside = near[:, inner_x] + np.abs(x - inner_x).astype(np.int16)
-    distance = beside.take(inner_y, axis=0, out=out, mode="clip")  # "raise" would write to ``out`` through a copy
-    distance += np.abs(y - inner_y).astype(np.int16)[:, None]
+    columns, inside, steps = _nearest_places(box.left - left, box.width, size=width)
+    padding = inside.start, box.width - inside.stop
+    beside = cv2.copyMakeBorder(near[:, columns], 0, 0, *padding, cv2.BORDER_REPLICATE) + steps
+    rows, inside, steps = _nearest_places(box.top - top, box.height, size=height)
+    beside, steps = beside[rows], steps[:, None]
+    distance = np.empty((box.height, box.width), np.int16) if out is None else out
+    above, below = slice(None, inside.start), slice(inside.stop, None)
+    for part, source in ((above, beside[0]), (inside, beside), (below, beside[-1])):
+        np.add(source, steps[part], out=distance[part])
     return distance
+
+
+def _nearest_places(start: int, length: int, *, size: int) -> tuple[slice, slice, np.ndarray]:
+    """The places of a row of ``size`` that are nearest to those from ``start`` to ``start + length``.
+
+    Returns:
+        These places; where they stand in the ``length``, before and after which the first and the last are repeated;
+        and how far each of the ``length`` is from its nearest, int16.
+    """
+    places = np.arange(start, start + length, dtype=np.int16)
+    nearest = np.minimum(np.maximum(places, 0), size - 1)
+    first, last = int(nearest[0]), int(nearest[-1])
+    # a row that lies wholly before or behind has a single nearest place
+    before = min(max(first - start, 0), length - 1)
+    return slice(first, last + 1), slice(before, before + last + 1 - first), np.abs(places - nearest)
 
 
 def canny_edges(grey: np.ndarray) -> np.ndarray:
