@@ -14,9 +14,9 @@ from models.interpolation.motion_compensation import DENSE_SEARCHES
 
 COLOURS = 3
 BILINEAR, CUBIC = 4, 16  # products of one sample
-# as in models/interpolation/guided.py: flows judged and answers drawn for each frame, taps of the Gaussian that spreads
-# corrections, stride of the densest search in guides
-_JUDGED, _ANSWERS, _BLUR, _GUIDE_STRIDE = 3, 2, 9, 4
+# as in models/interpolation/guided.py: flows judged for each frame, taps of the Gaussian that spreads corrections, stride
+# of the densest search in guides
+_JUDGED, _BLUR, _GUIDE_STRIDE = 3, 9, 4
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,12 @@ def _guided_cost(*, smallest_side: int) -> MotionCost:
     # at half the resolution a pixel counts a quarter; the correction is smoothed at half of that
     correction = (1 + 4) / 16 * 2 * _BLUR + 4 / 4
     judged = (2 * BILINEAR * (COLOURS + 1) + 2 + COLOURS) / 4
-    answer = 2 * COLOURS * CUBIC + 2 * BILINEAR + COLOURS + COLOURS  # moved, by enlarged flows, blended, weighted
+    answer = 2 * 2 * BILINEAR + COLOURS + COLOURS  # by enlarged flows, blended, weighted
+    answers = 2 * answer + 2 * COLOURS * (CUBIC + BILINEAR)
     straight = 2 * 2 * 2 / 4
     return MotionCost(
         per_gap=2 * image_flow + COLOURS * 2,
-        per_frame=2 * guide_flow + straight + correction + _JUDGED * judged + _ANSWERS * answer,
+        per_frame=2 * guide_flow + straight + correction + _JUDGED * judged + answers,
     )
 
 

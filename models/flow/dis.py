@@ -30,7 +30,14 @@ class DenseInverseSearch:
     name = "dis"
     smallest_side = 12
 
-    def __init__(self, *, patch_stride: int | None = None, finest_scale: int = 1, iterations: int = 25) -> None:
+    def __init__(
+        self,
+        *,
+        patch_stride: int | None = None,
+        finest_scale: int = 1,
+        iterations: int = 25,
+        ignores_brightness: bool = True,
+    ) -> None:
         """Set the search up; by default it is OpenCV's fast preset.
 
         Args:
@@ -38,13 +45,18 @@ class DenseInverseSearch:
                 with it. None: as the preset has both.
             finest_scale: 0 searches down to the full resolution, 1 to half of it, 2 to a quarter.
             iterations: of a patch at every scale, at most; the preset's without ``patch_stride``.
+            ignores_brightness: patches are compared without their means, since light changes.
         """
         self.patch_stride = patch_stride
         self.finest_scale = finest_scale
         self.iterations = iterations
+        self.ignores_brightness = ignores_brightness
 
-    def search(self, target: np.ndarray, source: np.ndarray) -> np.ndarray:
-        """Flow [H, W, 2] that carries ``source`` onto ``target``: luma, uint8 [H, W], sides of at least 12 pixels."""
+    def search(self, target: np.ndarray, source: np.ndarray, *, guess: np.ndarray | None = None) -> np.ndarray:
+        """Flow [H, W, 2] that carries ``source`` onto ``target``: luma, uint8 [H, W], sides of at least 12 pixels.
+
+        The search begins at the ``guess``, where there is one, else at no motion.
+        """
         preset = cv2.DISOPTICAL_FLOW_PRESET_FAST if self.patch_stride is None else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
         search = make_search(preset, smallest_side=min(target.shape))
         if self.patch_stride is not None:
@@ -52,7 +64,8 @@ class DenseInverseSearch:
             search.setPatchStride(self.patch_stride)
             search.setGradientDescentIterations(self.iterations)
             search.setVariationalRefinementIterations(0)
-        return np.asarray(search.calc(target, source, None))
+        search.setUseMeanNormalization(self.ignores_brightness)
+        return np.asarray(search.calc(target, source, guess))
 
     def __call__(self, target: Tensor, source: Tensor) -> Tensor:
         """See ``FlowEstimator``; frames with a side below 12 pixels get zero flow."""

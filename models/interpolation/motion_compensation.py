@@ -145,13 +145,19 @@ def _mix_in_torch(base: Tensor, other: Tensor, share: Tensor) -> None:
     base.lerp_(other, enlarged[0, 0, :, :, None])
 
 
-def flow_both_ways(search: DenseInverseSearch) -> FlowBothWays:
-    """Flow by dense inverse search on luma, on the CPU, for frames with sides of at least 12 pixels."""
+def flow_both_ways(search: DenseInverseSearch, *, mirrored: bool = False) -> FlowBothWays:
+    """Flow by dense inverse search on luma, on the CPU, for frames with sides of at least 12 pixels.
+
+    Args:
+        search: how it is searched.
+        mirrored: the search for the way back begins at the way there, turned round.
+    """
 
     def estimate(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
         first, last = (_grey_levels(frame) for frame in (start, end))
-        flows = search.search(first, last), search.search(last, first)
-        return torch.from_numpy(flows[0]).to(start.device), torch.from_numpy(flows[1]).to(start.device)
+        forward = search.search(first, last)
+        backward = search.search(last, first, guess=-forward if mirrored else None)
+        return torch.from_numpy(forward).to(start.device), torch.from_numpy(backward).to(start.device)
 
     return estimate
 
