@@ -14,8 +14,8 @@ from models.interpolation.motion_compensation import DENSE_SEARCHES
 
 COLOURS = 3
 BILINEAR, CUBIC = 4, 16  # products of one sample
-# as in models/interpolation/guided.py: flows judged for each frame, taps of the Gaussian that spreads corrections, stride
-# of the densest search in guides
+# as in models/interpolation/guided.py: flows judged for each frame, taps of the Gaussian that spreads corrections,
+# stride of the densest search in guides
 _JUDGED, _BLUR, _GUIDE_STRIDE = 3, 9, 4
 
 
