@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Run the tests in an environment of their own making. Further flags go to pytest:
 #   bash scripts/run_tests.sh -m "not slow"
+# As many files at once as there are cores, of one thread each; TEST_PROCESSES=1 runs one after another.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 install requirements.txt tests/requirements.txt
-"$PYTHON" -m pytest "$@"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+"$PYTHON" -m pytest -n "${TEST_PROCESSES:-auto}" --dist loadfile "$@"
 # The finders' networks come last, a process a file: after their runtimes are loaded, a subprocess of a long test run
 # was seen to end in a segmentation fault of the parent.
 "$PYTHON" -m pip install --quiet --disable-pip-version-check -r data/prepare/requirements.txt
