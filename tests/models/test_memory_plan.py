@@ -35,7 +35,7 @@ def test_tensors_are_counted_while_they_live() -> None:
     assert counter.now == 0
 
 
-TKD = ("--stage", "tkd", *STUDENT, "--resume", "--n_frames_total", "6")
+TKD = ("--stage", "tkd", *STUDENT, "--resume", "--n_frames_total", "6", "--lambda_kd_feat", "1")
 
 
 @pytest.mark.parametrize("more", [(), ("--batchSize", "2"), TKD])
