@@ -5,6 +5,7 @@
 written beside, flushed, and takes the old one's place by renaming: whatever kills the process, one whole save is there.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -163,6 +164,7 @@ def save(
                 save_file(state, scratch / f"{name}.safetensors")
             torch.save(training_state, scratch / STATE_FILE)
             write_json(scratch / CONFIG_FILE, described)
+            _share_as_other_files(scratch)
         except (SafetensorError, RuntimeError, OSError, UserError) as error:  # each writer has an error of its own
             raise _no_room(folder, needed, f"{bytes_free(folder)} bytes are free, {brief(error, 80)}") from None
 
@@ -190,6 +192,13 @@ def save_for_inference(saved: Checkpoint, folder: Path) -> None:
     with atomic_directory(folder, former=_names_of_before) as scratch:
         save_file(weights, scratch / f"{GENERATOR}.safetensors")
         write_json(scratch / CONFIG_FILE, described)
+        _share_as_other_files(scratch)
+
+
+def _share_as_other_files(folder: Path) -> None:
+    """Let everybody read weights who may read the config: safetensors keeps its files to their owner."""
+    for path in folder.glob("*.safetensors"):
+        shutil.copymode(folder / CONFIG_FILE, path)
 
 
 def _names_of_before(folder: Path) -> Sequence[str]:

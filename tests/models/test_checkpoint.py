@@ -52,6 +52,13 @@ def test_a_save_comes_back_whole(tmp_path: Path) -> None:
     assert torch.equal(saved.training_state()["rng"], torch.get_rng_state())
 
 
+def test_who_may_read_the_config_may_read_the_weights(tmp_path: Path) -> None:
+    save(tmp_path / "mine" / "latest", 0.5, step=7)
+    checkpoints.save_for_inference(checkpoints.load(tmp_path / "mine", flag="--resume"), tmp_path / "shipped")
+    for folder in (tmp_path / "mine" / "latest", tmp_path / "shipped"):
+        assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+
+
 def test_a_new_save_takes_the_old_ones_place_and_leaves_nothing_else(tmp_path: Path) -> None:
     for step in (1, 2):
         save(tmp_path / "mine" / "latest", float(step), step=step)
