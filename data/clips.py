@@ -1,5 +1,6 @@
 """Random clips of videos for training; the same draw gives the same clip in any process and after any restart."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -245,7 +246,12 @@ def collate_clips(clips: list[PackedClip]) -> PackedClip:
 
 
 def use_one_thread(worker: int) -> None:
-    """What a loader's worker process does first (``worker_init_fn``): OpenCV's threads do not survive a fork."""
+    """What a loader's worker process does first (``worker_init_fn``): threads do not survive a fork.
+
+    Neither OpenCV's, nor those of what the parent made and left to the garbage collector, such as a decoder: a worker
+    that collects it waits for them for ever.
+    """
+    gc.freeze()
     cv2.setNumThreads(0)
     leave_signals_to_parent()
 

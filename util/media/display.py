@@ -13,6 +13,9 @@ from util.errors import UserError
 
 # Of the largest frame or picture, twice a frame of 8K video: a small file can claim any size.
 MOST_PIXELS = 2**26
+# Threads that convert a frame end with it. In a forked process there are none: to forget an inherited frame is to wait
+# for them for ever.
+_THREADS = 1
 # Numbers of ITU-T H.273, which all containers use.
 _PQ, _HLG = 16, 18
 _HDR_NAMES = {_PQ: "HDR (PQ)", _HLG: "HDR (HLG)"}
@@ -44,18 +47,24 @@ def shown(frame: av.VideoFrame, stream: VideoStream) -> np.ndarray:
     """
     width, height = _square_size(frame, stream)
     if _is_wide(frame):
-        wide = frame.reformat(width=width, height=height, format="rgb48le", interpolation=Interpolation.BICUBIC)
-        picture = _in_bt709(wide.to_ndarray(), transfer=int(frame.color_trc), primaries=int(frame.color_primaries))
+        wide = _converted(frame, "rgb48le", width, height)
+        picture = _in_bt709(wide, transfer=int(frame.color_trc), primaries=int(frame.color_primaries))
     elif max(one.bits for one in frame.format.components) > 8:
         # straight to 8 bits FFmpeg is up to 4 levels off, through 16 bits at most 1.4
-        deep = frame.reformat(width=width, height=height, format="rgb48le", interpolation=Interpolation.BICUBIC)
-        picture = ((deep.to_ndarray().astype(np.uint32) + 128) // 257).astype(np.uint8)
+        deep = _converted(frame, "rgb48le", width, height)
+        picture = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif (width, height) == (frame.width, frame.height):
-        picture = frame.to_ndarray(format="rgb24")
+        picture = frame.to_ndarray(format="rgb24", threads=_THREADS)
     else:
-        resized = frame.reformat(width=width, height=height, format="rgb24", interpolation=Interpolation.BICUBIC)
-        picture = resized.to_ndarray()
+        picture = _converted(frame, "rgb24", width, height)
     return np.ascontiguousarray(np.rot90(picture, frame.rotation // 90))
+
+
+def _converted(frame: av.VideoFrame, kind: str, width: int, height: int) -> np.ndarray:
+    """A frame in the pixel format ``kind`` and another size."""
+    return frame.reformat(
+        width=width, height=height, format=kind, interpolation=Interpolation.BICUBIC, threads=_THREADS
+    ).to_ndarray()
 
 
 def conversions(frame: av.VideoFrame, stream: VideoStream) -> list[str]:
