@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from benchmarks.evaluation import SequenceResult, evaluate_still, mean
 from benchmarks.methods import run_clips
@@ -105,7 +106,11 @@ def measure_kind(kind: str, arguments: argparse.Namespace, folder: Path) -> list
     metrics += looks_right(data, root, device=device, finder=finder_name(noted_finder(methods[0].saved)))
     for clip in clips:
         write_strip(folder / f"{clip.name}.jpg", clip, [folder / "real", *(folder / name for name in made)])
-    return [row for name in made for row in measure_method(kind, name, clips, made[name], metrics, folder=folder)]
+    return [
+        row
+        for name in tqdm(made, desc=f"measuring {kind}", unit="method")
+        for row in measure_method(kind, name, clips, made[name], metrics, folder=folder)
+    ]
 
 
 def _still(clip: VideoSequence, folder: Path) -> SequenceResult:
