@@ -230,7 +230,7 @@ class FaceEncoder(Encoder):
                     plane[:] = 255
             if placement.is_mirrored:
                 planes[1:] = planes[1:][list(_MIRRORED_CURVES)]
-        return placement.of_cut(torch.from_numpy(planes), filter="bilinear") / 255
+        return placement.of_cut(torch.from_numpy(planes), filter="bilinear").float().div_(255)
 
     def face(self, semantic: Tensor) -> Tensor | None:
         """The curves of the face: where a distance is 0, or the edges where those of the background are left out."""
