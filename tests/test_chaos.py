@@ -1,6 +1,7 @@
 """Whatever strikes a save or a run: nothing is lost, nothing is mixed, nothing is left over."""
 
 import errno
+import gc
 import os
 import resource
 import signal
@@ -61,15 +62,22 @@ def value_of(folder: Path) -> int:
     return saved.step
 
 
-def in_child(work: Callable[[], int]) -> int:
-    """The exit code of ``work``, done in a process that ends without tidying up."""
+def forked(work: Callable[[], int]) -> int:
+    """A process that does ``work``, and ends with that code without tidying up."""
     child = os.fork()
     if child == 0:
+        gc.freeze()  # to forget what other tests decoded is to wait for threads that did not survive the fork
         code = 99
         try:
             code = work()
         finally:
             os._exit(code)
+    return child
+
+
+def in_child(work: Callable[[], int]) -> int:
+    """The exit code of ``work`` in a process of its own."""
+    child = forked(work)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -206,16 +214,7 @@ def test_several_writers_of_one_save_never_mix_it(tmp_path: Path) -> None:
                     raise
         return 0 if done else 5
 
-    children = []
-    for value in (2, 3, 4):
-        child = os.fork()
-        if child == 0:
-            code = 99
-            try:
-                code = write(value)
-            finally:
-                os._exit(code)
-        children.append(child)
+    children = [forked(partial(write, value)) for value in (2, 3, 4)]
     for _ in range(200):
         with suppress(UserError):  # it was replaced while it was read: said, not mixed
             assert value_of(folder) in (1, 2, 3, 4)
