@@ -31,7 +31,7 @@ def tiny_labels(frame: int, *, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 def tiny_instances(labels: np.ndarray) -> np.ndarray:
     """Ids as Cityscapes has them, uint16 [H, W]: the label, and label * 1000 + number for cars."""
-    return np.where(labels == CAR, CAR * 1000 + 3, labels).astype(np.uint16)
+    return np.where(labels == CAR, np.uint16(CAR * 1000 + 3), labels)
 
 
 def painted(labels: np.ndarray) -> np.ndarray:

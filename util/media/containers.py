@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -12,6 +13,9 @@ from av.video.stream import VideoStream
 
 from util.errors import UserError
 from util.media.display import check_area
+
+# titles and names in a file may have any encoding: they tell nothing that is needed. From PyAV 19 on that is always so
+_ANY_ENCODING: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 def address(path: Path) -> str:
@@ -29,8 +33,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     if not path.is_file():
         raise UserError(f"{path}: expected a video file, found none; check the path")
     try:
-        # titles and names in it may have any encoding: they tell nothing that is needed
-        container = av.open(address(path), metadata_errors="replace")
+        container = av.open(address(path), **_ANY_ENCODING)
     except (av.FFmpegError, OSError, ValueError) as error:
         if _begins_like_mp4(path):
             raise UserError(
