@@ -224,6 +224,16 @@ def test_a_missing_foreground_mask_raises() -> None:
         small(has_foreground=True).eval()(*inputs())
 
 
+def test_a_shifted_blend_shows_less_of_what_is_drawn() -> None:
+    generator = small().eval()
+    before = generator(*inputs())
+    generator.shift_blend(-4)
+    after = generator(*inputs())
+    assert before.weight is not None and after.weight is not None
+    torch.testing.assert_close(after.weight.logit(), before.weight.logit() - 4, atol=1e-4, rtol=0)
+    assert torch.equal(after.raw, before.raw)
+
+
 def test_a_generator_that_begins_as_a_copy_shows_nearly_the_previous_frame_and_learns() -> None:
     generator = CompositeGenerator(semantic_channels=4, base_channels=4, num_downsamples=2, num_blocks=2)
     generator.begin_as_copy(raw_share=0.05)
