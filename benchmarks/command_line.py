@@ -249,6 +249,16 @@ def _add_width(parser: argparse.ArgumentParser) -> None:
     add("--target", metavar="FOLDER", help="the student whose cost is the goal")
 
 
+def _add_blend(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--checkpoint", nargs="+", required=True, metavar="FOLDER", help="one or several")
+    add("--dataroot", required=True, metavar="DIR", help="folder of the dataset")
+    add("--phase", default="test", help="its part (default: %(default)s)")
+    add("--shift", type=float, nargs="+", default=[0.0], metavar="X", help="also continue the model's own frames with "
+        "so much added to the blending head's bias; below 0 shows less of what is drawn (default: 0)")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="write the rows there too")
+
+
 def _add_common_flags(parser: argparse.ArgumentParser, *, timing_runs: int) -> None:
     """The flags that say on what and how methods are evaluated."""
     add = parser.add_argument
@@ -305,6 +315,7 @@ SUBCOMMANDS = {
     "motion": ("motion", _add_motion, "Quality and time of motion compensation on true frames."),
     "samples": ("samples", _add_samples, "Quality and speed of the shipped sample models, also in long rollouts."),
     "precision": ("precision", _add_precision, "Quality of the sample models in fp32, bf16 and int8."),
+    "blend": ("blend", _add_blend, "What a generator draws against what it moves: how good, and how much is shown."),
     "gpu": ("gpu_check", _add_gpu, "All that needs a GPU: tests, trainings, speed, in one JSON."),
     "table": ("method_table", _add_table, "Table of our models on the same clips, beside the paper's table."),
     "ablation": ("ablation", _add_ablation, "What each part of the method earns, key-frame shares, interpolators."),

@@ -1,0 +1,49 @@
+"""``benchmark.py blend``: what is drawn, what is moved, and how much of each is shown."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import blend
+from models.training import loop as train
+from options.cli import parse
+from options.config import TrainConfig
+from tests.tiny_face import TINY, write_tiny_face
+from util.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset, and the checkpoint of a generator that begins as a copy and has hardly learned."""
+    root = tmp_path_factory.mktemp("blend")
+    write_tiny_face(root, phase="train", num_frames=8)
+    write_tiny_face(root, phase="test", num_frames=8)
+    small = (*TINY, "--ngf", "2", "--ndf", "2", "--n_blocks", "1", "--lr", "1e-9", "--begin_as_copy")
+    flags = ["--dataroot", str(root), "--checkpoints_dir", str(root), "--name", "copy", *small]
+    train.run(parse(TrainConfig, flags, description="test"))
+    return root
+
+
+def test_a_copy_moves_nothing_and_shows_a_fifth_of_what_it_draws(folder: Path) -> None:
+    out = folder / "rows.json"
+    blend.run(
+        Namespace(
+            checkpoint=[str(folder / "copy")], dataroot=str(folder), phase="test", shift=[0.0, -20.0, 20.0], json=out
+        )
+    )
+    (row,) = json.loads(out.read_text())
+    assert row["weight"] == pytest.approx(0.2, abs=1e-3)
+    assert row["flow_pixels"] < 1e-3
+    assert row["moved"] == pytest.approx(row["unmoved"], abs=0.01)
+    # nothing drawn is a still frame, and nothing moved is what is drawn from drawn frames
+    assert row["rollouts"]["-20"] == pytest.approx(row["still"], abs=0.01)
+    assert row["rollouts"]["20"] == pytest.approx(row["drawn"], abs=1)
+    assert row["drawn"] < row["rollouts"]["0"] < row["still"]
+
+
+def test_a_video_without_enough_real_frames_is_told(folder: Path) -> None:
+    flags = Namespace(checkpoint=[str(folder / "copy")], dataroot=str(folder), phase="none", shift=[0.0], json=None)
+    with pytest.raises(UserError, match="none"):
+        blend.run(flags)
