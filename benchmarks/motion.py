@@ -165,7 +165,7 @@ def motion_errors(footage: Footage) -> dict[str, float]:
             forward, backward = (flow.permute(2, 0, 1) for flow in guided.image_flows(start, end))
             image_flow = straight_flows(forward, backward, 0.5).flatten(0, 1).numpy()
             guides = [shrunk(guide) for guide in all_guides[middle - 1 : middle + 2]]
-            semantic_flow = guide_flows(*guides, kind=own.kind)
+            semantic_flow = guide_flows(*guides, kind=own.kind, guess=image_flow)
             estimates = (image_flow, semantic_flow, corrected(image_flow, semantic_flow, guides[1]))
             exact = read_motion(files[middle])
             for name, flows in zip(found, estimates, strict=True):

@@ -16,7 +16,7 @@ COLOURS = 3
 BILINEAR, CUBIC = 4, 16  # products of one sample
 # as in models/interpolation/guided.py: flows judged for each frame, taps of the Gaussian that spreads corrections,
 # stride of the densest search in guides
-_JUDGED, _BLUR, _GUIDE_STRIDE = 3, 9, 4
+_JUDGED, _BLUR, _GUIDE_STRIDE = 3, 9, 5
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def _guided_cost(*, smallest_side: int) -> MotionCost:
     """Motion that semantic frames guide; what makes their pictures counts with encoding them."""
     image_flow = _inverse_search_flow(*DENSE_SEARCHES["dis"], smallest_side=smallest_side)
     guide_flow = _inverse_search_flow(_GUIDE_STRIDE, 1, smallest_side=smallest_side)
-    # at half the resolution a pixel counts a quarter; the correction is smoothed at half of that
+    # at half the resolution a pixel counts a quarter; the correction is smoothed, and flows are judged, at half of that
     correction = (1 + 4) / 16 * 2 * _BLUR + 4 / 4
-    judged = (2 * BILINEAR * (COLOURS + 1) + 2 + COLOURS) / 4
+    judged = (2 * BILINEAR * (COLOURS + 1) + 2 + COLOURS) / 16 + BILINEAR / 4
     answer = 2 * 2 * BILINEAR + COLOURS + COLOURS  # by enlarged flows, blended, weighted
     answers = 2 * answer + 2 * COLOURS * (CUBIC + BILINEAR)
     straight = 2 * 2 * 2 / 4

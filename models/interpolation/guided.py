@@ -8,7 +8,8 @@ flows are found for every dropped frame, and each pixel follows those that fit b
 - the flow between the semantic frame of the time and those of both key-frames;
 - the image flow, pulled to the semantic flow near outlines.
 
-Flows are found and judged at half the resolution. The third lies between the other two and is merged into them. Where
+Flows are found at half the resolution, the image flow of faces at a quarter, and judged at a quarter. The search between
+semantic frames begins at the flow of the dropped frame before, or at the image flow. The third flow lies between the other two and is merged into them. Where
 these two nearly agree they become one, so that only a part of the picture has a second answer.
 
 Not in the paper. docs/inference.md has the figures.
@@ -82,9 +83,10 @@ class GuidedMotion:
         """Args: the kind of data, as in ``guide_picture``; whether it looks for cuts, where nothing is to be moved."""
         self.kind = kind
         self.holds_cuts = holds_cuts
-        self.image_flows: FlowBothWays = flow_both_ways(
-            DenseInverseSearch(patch_stride=5, finest_scale=0), mirrored=True
-        )
+        # faces move little and smoothly; at a quarter of the resolution thin limbs lose 0.8 dB
+        stride, finest_scale = (3, 1) if kind == "face" else (5, 0)
+        search = DenseInverseSearch(patch_stride=stride, finest_scale=finest_scale)
+        self.image_flows: FlowBothWays = flow_both_ways(search, mirrored=True)
         self.unguided = HoldAcrossCuts(MotionCompensation(flow_both_ways(DenseInverseSearch(patch_stride=5))))
 
     def guide(self, semantic: Tensor) -> Guide:
@@ -118,17 +120,21 @@ class GuidedMotion:
     def _on_cpu(self, first: Tensor, last: Tensor, times: Sequence[float], guides: Sequence[np.ndarray]) -> Tensor:
         small = [shrunk(guide) for guide in guides]
         start, end = _End.of(first, small[0]), _End.of(last, small[-1])
-        if self.holds_cuts and is_cut(*(torch.from_numpy(one.frame).permute(2, 0, 1) for one in (start, end))):
+        pictures = [torch.from_numpy(one.small) for one in (start, end)]
+        if self.holds_cuts and is_cut(*(picture.permute(2, 0, 1) / 127.5 - 1 for picture in pictures)):
             return nearest(first, last, times)
-        forward, backward = self.image_flows(*(torch.from_numpy(one.small) for one in (start, end)))
+        forward, backward = self.image_flows(*pictures)
         forward, backward = (flow.permute(2, 0, 1).contiguous() for flow in (forward, backward))
-        canvas, grid = _Canvas(start, end), np.tile(_pixel_grid(*small[0].shape), (2, 1, 1))
+        canvas, grid = _Canvas(start, end), np.tile(_pixel_grid(*small[0].shape), (2, 1, 1))[:, ::2, ::2]
         frames = torch.empty(len(times), *start.frame.shape)
+        earlier: tuple[float, np.ndarray] | None = None
         for frame, time, guide in zip(frames, times, small[1:-1], strict=True):
             image_flow = straight_flows(forward, backward, time).flatten(0, 1).numpy()
-            semantic_flow = guide_flows(small[0], guide, small[-1], kind=self.kind)
+            guess = image_flow if earlier is None else _at_time(time, *earlier)
+            semantic_flow = guide_flows(small[0], guide, small[-1], kind=self.kind, guess=guess)
+            earlier = time, semantic_flow
             flows = (image_flow, semantic_flow, corrected(image_flow, semantic_flow, guide))
-            fits = [_fit(start, end, flow + grid, guide, time) for flow in flows]
+            fits = [_fit(start, end, flow[:, ::2, ::2] + grid, guide, time) for flow in flows]
             canvas.draw(*_merged(flows, fits), time, out=frame.numpy())
         # cubic sampling overshoots; the frames stay [H, W, 3] in memory, as pictures are written
         return frames.clamp_(-1, 1).permute(0, 3, 1, 2).to(first.device, first.dtype)
@@ -146,22 +152,29 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def guide_flows(start: np.ndarray, guide: np.ndarray, end: np.ndarray, *, kind: str) -> np.ndarray:
+def guide_flows(start: np.ndarray, guide: np.ndarray, end: np.ndarray, *, kind: str, guess: np.ndarray) -> np.ndarray:
     """How many pixels further each pixel of a guide is found in those of both key-frames.
 
     Args:
         start, guide, end: uint8 [H, W], sides of at least 12 pixels.
-        kind: of data. Flat labels want a denser search: with that of the others the street sample loses 0.3 dB.
-            The brightness of the others' guides means something, and it is cheaper to compare.
+        kind: of data. Flat labels want a longer search than others.
+        guess: where the search begins, as what is returned.
 
     Returns:
         float32 [4, H, W]: x, y into ``start``, then into ``end``.
     """
-    if kind == "street":
-        search = DenseInverseSearch(patch_stride=4, finest_scale=0)
-    else:
-        search = DenseInverseSearch(patch_stride=5, finest_scale=0, iterations=6, ignores_brightness=False)
-    return np.stack((*cv2.split(search.search(guide, start)), *cv2.split(search.search(guide, end))))
+    iterations = 8 if kind == "street" else 6
+    # the brightness of a guide means something, and it is cheaper to compare
+    search = DenseInverseSearch(patch_stride=5, finest_scale=0, iterations=iterations, ignores_brightness=False)
+    to_start = search.search(guide, start, guess=cv2.merge([*guess[:2]]))
+    to_end = search.search(guide, end, guess=cv2.merge([*guess[2:]]))
+    return np.stack((*cv2.split(to_start), *cv2.split(to_end)))
+
+
+def _at_time(time: float, known_time: float, flow: np.ndarray) -> np.ndarray:
+    """What the flow of a ``known_time``, as in ``guide_flows``, is at another ``time`` if motion is straight."""
+    to_start, to_end = time / known_time, (1 - time) / (1 - known_time)
+    return flow * np.array([to_start, to_start, to_end, to_end], np.float32)[:, None, None]
 
 
 def corrected(flow: np.ndarray, semantic: np.ndarray, guide: np.ndarray) -> np.ndarray:
@@ -194,15 +207,23 @@ class _End(NamedTuple):
     def of(cls, frame: Tensor, guide: np.ndarray) -> "_End":
         """Of a key-frame [3, H, W] and its guide, [h, w]."""
         picture = frame.detach().float().permute(1, 2, 0).contiguous().cpu().numpy()
-        small = shrunk(cv2.convertScaleAbs(picture.clip(-1, 1), alpha=127.5, beta=127.5))
+        small = shrunk(cv2.convertScaleAbs(picture, alpha=127.5, beta=127.5))
         return cls(picture, small, np.dstack((small, guide)))
 
 
 def _fit(start: _End, end: _End, positions: np.ndarray, guide: np.ndarray, time: float) -> np.ndarray:
-    """How well a flow to ``positions`` [4, h, w] fits each pixel, [h, w].
+    """How well a flow fits each pixel of ``guide`` [h, w], judged at every second pixel of every second row.
 
     It fits where both key-frames show the same colours, and their guides, moved alike, are the guide of this time.
+
+    Args:
+        start, end: the key-frames.
+        positions: where it leads from those pixels, [4, h / 2, w / 2].
+        guide: of this time.
+        time: in (0, 1).
     """
+    height, width = guide.shape
+    guide = np.ascontiguousarray(guide[::2, ::2])
     moved = [
         cv2.remap(one.judged, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for one, (x, y) in ((start, positions[:2]), (end, positions[2:]))
@@ -213,7 +234,8 @@ def _fit(start: _End, end: _End, positions: np.ndarray, guide: np.ndarray, time:
     disagreement = cv2.transform(cv2.multiply(difference, difference, dtype=cv2.CV_32F), _MEAN_COLOUR)
     window = (WINDOW, WINDOW)
     mismatch, disagreement = cv2.blur(mismatch, window), cv2.blur(disagreement, window)
-    return 1 / ((disagreement + NEGLIGIBLE_DISAGREEMENT) * (mismatch + NEGLIGIBLE_MISMATCH) ** 2)
+    fit = 1 / ((disagreement + NEGLIGIBLE_DISAGREEMENT) * (mismatch + NEGLIGIBLE_MISMATCH) ** 2)
+    return cv2.resize(fit, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _merged(flows: Sequence[np.ndarray], fits: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -258,9 +280,8 @@ class _Canvas:
         self.size = width, height
         self.frames = start.frame, end.frame
         self.wide_frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA) for frame in self.frames]
-        self.grid = _pixel_grid(height, width)
+        self.columns, self.rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
         self.position = np.empty((2, height, width), np.float32)
-        self.moved = np.empty((2, height, width, 3), np.float32)
         self.wide = np.empty((2, height, width, 4), np.float32)
         self.other = np.empty((height, width, 3), np.float32)
 
@@ -272,26 +293,25 @@ class _Canvas:
             time: in (0, 1).
             out: the frame, float32 [H, W, 3].
         """
-        for place in (0, 1):
-            x, y = self._positions(flow[2 * place :][:2])
-            cv2.remap(self.frames[place], x, y, cv2.INTER_CUBIC, dst=self.moved[place], borderMode=cv2.BORDER_REPLICATE)
-            x, y = self._positions(other[2 * place :][:2])
-            cv2.remap(
-                self.wide_frames[place], x, y, cv2.INTER_LINEAR, dst=self.wide[place], borderMode=cv2.BORDER_REPLICATE
-            )
-        cv2.addWeighted(self.moved[0], 1 - time, self.moved[1], time, 0, dst=out)
+        samples = (out, self.other)
+        for place, (frame, wide_frame) in enumerate(zip(self.frames, self.wide_frames, strict=True)):
+            to_here = slice(2 * place, 2 * place + 2)
+            self._sample(frame, flow[to_here], cv2.INTER_CUBIC, out=samples[place])
+            self._sample(wide_frame, other[to_here], cv2.INTER_LINEAR, out=self.wide[place])
+        cv2.addWeighted(out, 1 - time, self.other, time, 0, dst=out)
         cv2.addWeighted(self.wide[0], 1 - time, self.wide[1], time, 0, dst=self.wide[0])
         cv2.cvtColor(self.wide[0], cv2.COLOR_RGBA2RGB, dst=self.other)
         weight = cv2.resize(share, self.size, interpolation=cv2.INTER_LINEAR)
         cv2.blendLinear(self.other, out, weight, 1 - weight, dst=out)
 
-    def _positions(self, flow: np.ndarray) -> np.ndarray:
-        """Where a flow [2, h, w] points in the full frame, [2, H, W]."""
+    def _sample(self, frame: np.ndarray, flow: np.ndarray, interpolation: int, *, out: np.ndarray) -> None:
+        """``frame`` [H, W, C] where a flow [2, h, w] points from each of its pixels."""
         ratios = [np.float32(full / half) for full, half in zip(self.size, flow.shape[:0:-1], strict=True)]
-        for start, step, ratio, position in zip(self.grid, flow, ratios, self.position, strict=True):
+        for here, step, ratio, position in zip((self.columns, self.rows), flow, ratios, self.position, strict=True):
             cv2.resize(step * ratio, self.size, dst=position, interpolation=cv2.INTER_LINEAR)
-            cv2.add(start, position, dst=position)
-        return self.position
+            position += here
+        x, y = self.position
+        cv2.remap(frame, x, y, interpolation, dst=out, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _pixel_grid(height: int, width: int) -> np.ndarray:

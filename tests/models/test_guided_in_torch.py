@@ -72,10 +72,10 @@ def test_with_opencv_s_flows_the_frames_are_near_those_of_the_cpu() -> None:
     assert (expected - found).abs().mean() < 0.02
 
 
-def test_with_block_search_the_frames_are_within_3_db_of_the_cpu_and_better_than_a_cross_fade() -> None:
+def test_with_block_search_the_frames_are_within_5_db_of_the_cpu_and_better_than_a_cross_fade() -> None:
     expected, found, true = both(6)
     faded = blend(scene(0)[0], scene(6)[0], TIMES)
-    assert error(found, true) < min(2 * error(expected, true), error(faded, true) / 1.5)
+    assert error(found, true) < min(3 * error(expected, true), error(faded, true) / 1.5)
 
 
 def test_block_search_leaves_flat_ground_where_it_is() -> None:

@@ -111,9 +111,17 @@ def test_a_correction_reaches_only_the_surroundings_of_outlines() -> None:
 
 def test_guide_flow_finds_the_outline_in_both_keyframes() -> None:
     for kind in ("street", "pose"):
-        flows = guide_flows(*guides_of(20, 23, 28), kind=kind)
+        flows = guide_flows(*guides_of(20, 23, 28), kind=kind, guess=np.zeros((4, *SIZE), np.float32))
         assert flows[0, 24:40, 21:26].mean() == pytest.approx(-3, abs=1)
         assert flows[2, 24:40, 21:26].mean() == pytest.approx(5, abs=1)
+
+
+def test_a_guess_finds_motion_that_is_too_far_to_search() -> None:
+    guess = np.zeros((4, *SIZE), np.float32)
+    guess[0] = -46
+    for kind in ("street", "pose"):
+        flows = guide_flows(*guides_of(4, 52, 52), kind=kind, guess=guess)
+        assert flows[0, 24:40, 50:55].mean() == pytest.approx(-48, abs=1)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (65, 97), (20, 60), (24, 24)])
