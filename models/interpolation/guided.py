@@ -8,9 +8,10 @@ flows are found for every dropped frame, and each pixel follows those that fit b
 - the flow between the semantic frame of the time and those of both key-frames;
 - the image flow, pulled to the semantic flow near outlines.
 
-Flows are found at half the resolution, the image flow of faces at a quarter, and judged at a quarter. The search between
-semantic frames begins at the flow of the dropped frame before, or at the image flow. The third flow lies between the other two and is merged into them. Where
-these two nearly agree they become one, so that only a part of the picture has a second answer.
+Flows are found at half the resolution, the image flow of faces at a quarter, and judged at a quarter. The search
+between semantic frames begins at the flow of the dropped frame before, or at the image flow. The third flow lies
+between the other two and is merged into them. Where these two nearly agree they become one, so that only a part of the
+picture has a second answer.
 
 Not in the paper. docs/inference.md has the figures.
 """
