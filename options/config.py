@@ -55,8 +55,6 @@ class TrainConfig:
             raise UserError("--begin_as_copy needs a generator that warps: leave out --no_flow, or --begin_as_copy")
         if schedule.begin_as_copy and generator.n_scales_spatial > 1:
             raise UserError("--begin_as_copy goes with --n_scales_spatial 1: leave out one of them")
-        if schedule.shift_blend != 0 and (generator.no_flow or generator.n_scales_spatial > 1 or run.init is None):
-            raise UserError("--shift_blend needs --init and a generator of one scale that warps; or leave it out")
         if schedule.niter_fix_global > 0 and generator.n_scales_spatial == 1:
             raise UserError(
                 "--niter_fix_global trains the finest of several scales: add --n_scales_spatial 2, or leave it out"

@@ -96,9 +96,6 @@ class ScheduleConfig:
     max_t_step: int = option(1, "largest random distance in time between a clip's frames")
     no_first_img: bool = option(False, "learn to generate the first frames too, from nothing")
     begin_as_copy: bool = option(False, "start from a generator that repeats the previous frame; for short trainings")
-    shift_blend: float = option(
-        0.0, "added to the blending head's bias where weights come from --init; below 0 shows less of what is drawn"
-    )
     no_flip: bool = option(False, "never mirror a clip")
     affine: float = option(0.0, "strength of one random affine map per clip; 1 is about 8 degrees and 8 percent")
     given_noise: float = option(0.0, "largest std of noise on the given frames, against drift; colours are in [-1, 1]")

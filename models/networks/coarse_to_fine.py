@@ -68,7 +68,6 @@ class CoarseToFine(nn.Module):
         semantic: Tensor,
         previous: Tensor,
         *,
-        warped: Tensor | None = None,
         foreground_mask: Tensor | None = None,
         raw_only: bool = False,
     ) -> GeneratorOutput:
@@ -78,8 +77,8 @@ class CoarseToFine(nn.Module):
             semantic: the last ``num_frames`` semantic frames, oldest first, [B, num_frames * C, H, W].
             previous: the last ``num_frames - 1`` generated frames, oldest first, [B, (num_frames - 1) * 3, H, W].
                 H and W are divisible by 2**(num_downsamples + num_scales - 1).
-            warped, raw_only: as in ``CompositeGenerator``; coarser scales, whose frames nobody sees, do without.
             foreground_mask: 1 where the foreground branch draws, [B, 1, H, W]; needed with that branch.
+            raw_only: as in ``CompositeGenerator``.
 
         Raises:
             ValueError: for a wrong number of channels, a size that cannot be halved, or a missing mask.
@@ -96,9 +95,7 @@ class CoarseToFine(nn.Module):
                 output = enhancer(
                     semantics[scale], past[scale], output.features, foreground_mask=masks[scale], raw_only=raw_only
                 )
-        return self.finer[-1](
-            semantic, previous, output.features, warped=warped, foreground_mask=foreground_mask, raw_only=raw_only
-        )
+        return self.finer[-1](semantic, previous, output.features, foreground_mask=foreground_mask, raw_only=raw_only)
 
     def _pyramid(self, frames: Tensor) -> list[Tensor]:
         """``frames`` at every scale, coarsest first."""

@@ -139,8 +139,6 @@ class CompositeGenerator(nn.Module):
     def shift_blend(self, by: float) -> None:
         """Add ``by`` to the blending head's bias: below 0 shows less of what is drawn, more of the moved frame.
 
-        Ours. While the flow is learned the weight goes to 1. Then frames continue bad frames, and it stays there.
-
         Raises:
             ValueError: when the network has no flow branch.
         """
@@ -155,7 +153,6 @@ class CompositeGenerator(nn.Module):
         semantic: Tensor,
         previous: Tensor,
         *,
-        warped: Tensor | None = None,
         foreground_mask: Tensor | None = None,
         raw_only: bool = False,
     ) -> GeneratorOutput:
@@ -165,7 +162,6 @@ class CompositeGenerator(nn.Module):
             semantic: the last ``num_frames`` semantic frames, oldest first, [B, num_frames * C, H, W].
             previous: the last ``num_frames - 1`` generated frames, oldest first, [B, (num_frames - 1) * 3, H, W].
                 H and W are divisible by 2**num_downsamples, or by 2 when ``low_demand``.
-            warped: the frame that is moved and blended, [B, 3, H, W], where it is not the newest of ``previous``.
             foreground_mask: 1 where the foreground branch draws, [B, 1, H, W]. Needed with that branch,
                 and ignored without it.
             raw_only: there is no previous frame worth warping (the first frame of a video): the flow
@@ -175,8 +171,7 @@ class CompositeGenerator(nn.Module):
             ValueError: for a wrong number of channels, a size that cannot be halved, or a missing mask.
         """
         self._check(semantic, previous)
-        read = self.read(semantic)
-        return self.draw(read, previous, warped=warped, foreground_mask=foreground_mask, raw_only=raw_only)
+        return self.draw(self.read(semantic), previous, foreground_mask=foreground_mask, raw_only=raw_only)
 
     @property
     def readers(self) -> list[nn.Sequential]:
@@ -200,7 +195,6 @@ class CompositeGenerator(nn.Module):
         read: Sequence[Tensor],
         previous: Tensor,
         *,
-        warped: Tensor | None = None,
         foreground_mask: Tensor | None = None,
         raw_only: bool = False,
     ) -> GeneratorOutput:
@@ -217,8 +211,7 @@ class CompositeGenerator(nn.Module):
             flow_features = self.model_up_flow(self.model_res_flow(encoded))[visible]
             flow = self.model_final_flow(flow_features) * FLOW_SCALE
             weight = self.model_final_w(flow_features)
-            newest = previous[:, -IMAGE_CHANNELS:] if warped is None else warped
-            final = blend(raw, newest, flow, weight, align_corners=self.align_corners)
+            final = blend(raw, previous[:, -IMAGE_CHANNELS:], flow, weight, align_corners=self.align_corners)
         if self.has_foreground:
             foreground_features = self.indv_up(self.indv_res(self.indv_down[_REST](read[1])))[visible]
             mask = require_mask(foreground_mask, raw)

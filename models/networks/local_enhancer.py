@@ -85,7 +85,6 @@ class LocalEnhancer(nn.Module):
         previous: Tensor,
         coarse: GeneratorFeatures,
         *,
-        warped: Tensor | None = None,
         foreground_mask: Tensor | None = None,
         raw_only: bool = False,
     ) -> GeneratorOutput:
@@ -95,8 +94,8 @@ class LocalEnhancer(nn.Module):
             semantic: semantic frames at this scale, oldest first, [B, num_frames * C, H, W]; H and W are even.
             previous: generated frames at this scale, oldest first, [B, (num_frames - 1) * 3, H, W].
             coarse: the features of the scale below for the same frames, [B, 2 * base_channels, H/2, W/2].
-            warped, raw_only: as in ``CompositeGenerator``.
             foreground_mask: 1 where the foreground branch draws, [B, 1, H, W]; needed with that branch.
+            raw_only: as in ``CompositeGenerator``.
 
         Raises:
             ValueError: for a wrong number of channels or size, or a missing mask.
@@ -111,8 +110,7 @@ class LocalEnhancer(nn.Module):
             flow_features = self.model_up_flow(encoded + like("flow", coarse.flow, encoded))
             flow = self.model_final_flow(flow_features) * (FLOW_SCALE * 2**self.scale)
             weight = self.model_final_w(flow_features)
-            newest = previous[:, -IMAGE_CHANNELS:] if warped is None else warped
-            final = blend(raw, newest, flow, weight, align_corners=self.align_corners)
+            final = blend(raw, previous[:, -IMAGE_CHANNELS:], flow, weight, align_corners=self.align_corners)
         if self.has_foreground:
             drawn = self.indv_down(semantic)
             foreground_features = self.indv_up(drawn + like("foreground", coarse.foreground, drawn))

@@ -209,8 +209,6 @@ def begin(training: Training) -> list[str]:
         lines.append(f"generator: built as the one of {config.run.init}; flags of its architecture are not used")
     if config.schedule.begin_as_copy:
         lines.append("--begin_as_copy is not used: the weights come from --init")
-    if config.schedule.shift_blend != 0 and isinstance(training.stage.generator, CompositeGenerator):
-        training.stage.generator.shift_blend(config.schedule.shift_blend)
     return lines
 
 

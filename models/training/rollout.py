@@ -68,8 +68,7 @@ def unroll(
         given: those frames, [B, K, 3, H, W] in [-1, 1], K at least ``num_frames - 1``.
         num_frames: ``--n_frames_G``.
         backpropagate: generated frames that a gradient crosses before it is cut; None never cuts.
-        conditioning: what the generator reads in place of ``given`` (noise against drift), same shape. What it moves
-            and blends is clean all the same: else it learns that moved frames are bad, and hardly shows them.
+        conditioning: what the generator sees in place of ``given`` (noise against drift), same shape.
         first_is_raw: the first generated frame warps nothing, since what came before it is not an image.
         keeps_bottleneck: keep the inner features too, for their distillation.
 
@@ -80,17 +79,16 @@ def unroll(
     if num_given < num_frames - 1:
         raise ValueError(f"expected at least {num_frames - 1} given frames, got {num_given}")
     generated: list[Tensor] = []
-    past, newest = list((given if conditioning is None else conditioning).unbind(dim=1)), given[:, -1]
+    past = list((given if conditioning is None else conditioning).unbind(dim=1))
     outputs: list[GeneratorOutput] = []
     bottlenecks: list[Tensor] = []
     for position in range(num_given, clip.semantic.shape[1]):
         past = past[1 - num_frames :]
         if backpropagate is not None and (position - num_given) % backpropagate == 0:
-            past, newest = [frame.detach() for frame in past], newest.detach()
+            past = [frame.detach() for frame in past]
         output = generator(
             clip.semantic[:, position - num_frames + 1 : position + 1].flatten(1, 2),
             torch.cat(past, dim=1),
-            warped=newest,
             foreground_mask=None if clip.foreground is None else clip.foreground[:, position],
             raw_only=first_is_raw and position == num_given,
         )
@@ -98,9 +96,8 @@ def unroll(
             bottlenecks.append(output.features.bottleneck)
         # the features are for finer scales; kept, those of a long clip would fill the memory
         outputs.append(output._replace(features=None))
-        newest = output.final
-        generated.append(newest)
-        past.append(newest)
+        generated.append(output.final)
+        past.append(output.final)
     flows = [output.flow for output in outputs if output.flow is not None]
     weights = [output.weight for output in outputs if output.weight is not None]
     has_flow = bool(flows) and len(flows) == len(outputs)

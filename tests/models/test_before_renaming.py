@@ -1,8 +1,8 @@
 """Runs that were saved before the renaming of parts are read, resumed, and end with the same weights.
 
 ``tests/before/<run>/latest`` was written by that code after step 3; ``step_6.safetensors`` is the generator that the
-same code made of it, but for noise, which moved frames had then. No flow counts in these runs, since versions of OpenCV
-estimate different ones. Steps 4 to 6 are computed in double precision, since processors round differently.
+same code made of it. No flow counts in these runs, since versions of OpenCV estimate different ones. Steps 4 to 6 are
+computed in double precision, since processors round differently.
 """
 
 import json
