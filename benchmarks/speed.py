@@ -18,6 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from benchmarks.products import product_rates
 from benchmarks.speed_methods import (
     FRAMES_PER_SECOND,
     NUM_GIVEN,
@@ -50,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     runtimes = arguments.runtimes or [
         name for name in ("folded", "openvino", "onnx") if all(map(is_installed, _PACKAGES.get(name, ())))
     ]
-    rate = matrix_product_rate(side=256 if arguments.quick else 2048, device=device)
+    products = product_rates(side=256 if arguments.quick else 2048, device=device)
+    rate = products["fp32"]
     found: dict[str, object] = {
         "device": device_in_words(device),
         "instructions": instruction_sets(),
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
-        "matrix_product_gmacs_per_second": round(rate, 3),
+        "product_gmacs_per_second": products,
         "rounds": arguments.rounds,
     }
     settings: list[dict[str, object]] = []
@@ -81,8 +83,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{summary(settings)}")
     print(
         f"\n{device_in_words(device)}, {torch.get_num_threads()} threads; instructions: "
-        f"{', '.join(instruction_sets())}; a product of two large matrices in fp32 reaches {rate:.1f} GMACs/s here: "
-        "'reached' is the generator's part of it"
+        f"{', '.join(instruction_sets())}; GMACs/s of products of large matrices: "
+        f"{', '.join(f'{name} {reached:.1f}' for name, reached in products.items())}; 'reached' is the generator's "
+        "part of that in fp32"
     )
     if arguments.json is not None:
         write_json(arguments.json, found | {"settings": settings})
@@ -146,25 +149,6 @@ def frames_of(one: TimedMethod, semantic: Callable[[int], Tensor], first_frames:
     nothing = torch.zeros(len(numbers), 1)
     keys = choose_keyframes(nothing, method="uniform", share=one.share, num_given=NUM_GIVEN)
     return one.engine.frames(semantic, key_frames=keys, first_frames=first_frames)
-
-
-def matrix_product_rate(*, side: int, device: torch.device, repetitions: int = 5) -> float:
-    """10^9 multiply-accumulates a second of a product of two square matrices in fp32: what this machine can do."""
-    a, b = torch.rand(2, side, side, device=device).unbind()
-    seconds = []
-    for _ in range(repetitions + 1):
-        wait_for(device)
-        start = time.perf_counter()
-        torch.mm(a, b)
-        wait_for(device)
-        seconds.append(time.perf_counter() - start)
-    return side**3 / statistics.median(seconds[1:]) / 1e9
-
-
-def wait_for(device: torch.device) -> None:
-    """Go on when the device has done what it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def device_in_words(device: torch.device) -> str:

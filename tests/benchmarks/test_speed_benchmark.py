@@ -39,6 +39,8 @@ def test_each_precision_is_a_method_of_its_own(tmp_path: Path, capsys: pytest.Ca
     more = ["--setting", "face_512", "--rounds", "1", "--runtimes", "folded", "onnx", "--precisions", "fp32", "int8"]
     found = measure(tmp_path / "out.json", *more, "--fewer_share", "0.2")
     assert found["instructions"]
+    assert set(found["product_gmacs_per_second"]) == {"fp32", "bf16", "int8"}
+    assert min(found["product_gmacs_per_second"].values()) > 0
     ours = [(one["name"], one["runtime"], one["precision"]) for one in found["settings"][0]["methods"]][3::2]
     assert ours == [
         ("ours_folded", "folded", "fp32"), ("ours_onnx", "onnx", "fp32"), ("ours_onnx_int8", "onnx", "int8")
