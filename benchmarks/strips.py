@@ -95,7 +95,7 @@ def _titled(title: str, picture: np.ndarray) -> np.ndarray:
 
 
 def _named(name: str, line: np.ndarray) -> np.ndarray:
-    """A row with its name, upright at the left."""
-    label = np.full((_TITLE, line.shape[0], 3), _GREY, np.uint8)
-    cv2.putText(label, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([cv2.rotate(label, cv2.ROTATE_90_COUNTERCLOCKWISE), line], axis=1)
+    """A row with its name above it."""
+    label = np.full((_TITLE, line.shape[1], 3), _GREY, np.uint8)
+    cv2.putText(label, name, (_MARGIN, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([label, line])
