@@ -31,6 +31,7 @@ from util.manifest import checked_file, read_manifest
 FORMAT = 1
 CONFIG_FILE = "config.json"
 STATE_FILE = "training_state.pt"
+_BLEND_BIAS = "model_final_w.1.bias"  # at every scale
 _TRIES = 5
 LOCK = ".lock"  # of a run's folder
 # users have files of this name: it stays, though the code says discriminator
@@ -185,9 +186,18 @@ def num_bytes(value: Any) -> int:
     return sum(map(num_bytes, value)) if isinstance(value, (list, tuple)) else 0
 
 
-def save_for_inference(saved: Checkpoint, folder: Path) -> None:
-    """Write the generator of ``saved`` in 16 bits, with its config, to ``folder``: to use and share, not to resume."""
-    weights = {name: one.half() if one.is_floating_point() else one for name, one in saved.generator_weights().items()}
+def save_for_inference(saved: Checkpoint, folder: Path, *, blend_shift: float = 0.0) -> None:
+    """Write the generator of ``saved`` in 16 bits, with its config, to ``folder``: to use and share, not to resume.
+
+    Args:
+        saved: any save.
+        folder: made anew.
+        blend_shift: added to the blending head's bias; below 0 shows less of what is drawn, more of the moved frame.
+    """
+    weights = saved.generator_weights()
+    if blend_shift != 0:
+        weights = weights | {name: weights[name] + blend_shift for name in weights if name.endswith(_BLEND_BIAS)}
+    weights = {name: one.half() if one.is_floating_point() else one for name, one in weights.items()}
     described = {"format": FORMAT, "step": saved.step, "metadata": saved.metadata, "config": to_json(saved.config)}
     with atomic_directory(folder, former=_names_of_before) as scratch:
         save_file(weights, scratch / f"{GENERATOR}.safetensors")

@@ -8,11 +8,11 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 kind=${1:?expected a kind: face, street or pose}
 shift
-data=datasets/${kind}_sample
+data=datasets/${kind}_sample blend_shift=0
 case $kind in
 face) minutes=(26 100 40 25) sizes=(64 128) of_kind=(--ngf 24 --affine 1) ;;
 street)
-    minutes=(28 94 40 20) sizes=(128 256) data=datasets/street_sample_8
+    minutes=(28 94 40 20) sizes=(128 256) data=datasets/street_sample_21 blend_shift=-1
     # no --fg: that branch reads labels alone, and a car's colour stands in no label; the copy of the frame before has it
     of_kind=(--dataset_mode street --use_instance --ngf 20 --affine 0.3 --begin_as_copy --cond_dropout 0.2)
     ;;
@@ -24,7 +24,7 @@ pose)
 esac
 case $kind in
 face) sample face "$data" ;;
-street) "$PYTHON" -m data.samples street --streets 8 --out "$data" ;;
+street) "$PYTHON" -m data.samples street --streets 21 --out "$data" ;;
 pose) "$PYTHON" -m data.samples pose --dances 5 --out "$data" ;;
 esac
 
@@ -42,13 +42,14 @@ step teacher "${minutes[1]}" "${long[@]}" --niter_step 20 --init "checkpoints/${
 step skd "${minutes[2]}" "${long[@]}" --niter_step 10 --stage skd "${student[@]}" --init "$teacher" "$@"
 step tkd "${minutes[3]}" "${long[@]}" --n_frames_total 12 --lr 0.0003 --stage tkd "${student[@]}" \
     --init "checkpoints/${run}_skd" "$@"
-"$PYTHON" - "$teacher" "checkpoints/${kind}_sample_teacher" "checkpoints/${run}_tkd" \
+"$PYTHON" - "$blend_shift" "$teacher" "checkpoints/${kind}_sample_teacher" "checkpoints/${run}_tkd" \
     "checkpoints/${kind}_sample_student" <<'PYTHON'
 import sys
 from pathlib import Path
 
 from models import checkpoint
 
-for run, shipped in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
-    checkpoint.save_for_inference(checkpoint.load(run, flag="run"), Path(shipped))
+shift = float(sys.argv[1])  # docs/training.md: the blend decides what a scene keeps
+for run, shipped in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
+    checkpoint.save_for_inference(checkpoint.load(run, flag="run"), Path(shipped), blend_shift=shift)
 PYTHON

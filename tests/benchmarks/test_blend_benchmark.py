@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import blend
+from models import checkpoint as checkpoints
 from models.training import loop as train
 from options.cli import parse
 from options.config import TrainConfig
@@ -41,6 +42,18 @@ def test_a_copy_moves_nothing_and_shows_a_fifth_of_what_it_draws(folder: Path) -
     assert row["rollouts"]["-20"] == pytest.approx(row["still"], abs=0.01)
     assert row["rollouts"]["20"] == pytest.approx(row["drawn"], abs=1)
     assert row["drawn"] < row["rollouts"]["0"] < row["still"]
+
+
+def test_a_copy_for_inference_may_have_another_blend(folder: Path) -> None:
+    saved, shifted = checkpoints.load(folder / "copy", flag="--checkpoint"), folder / "shifted"
+    checkpoints.save_for_inference(saved, shifted, blend_shift=-20)
+    out = folder / "shifted.json"
+    blend.run(
+        Namespace(checkpoint=[str(shifted)], dataroot=str(folder), phase="test", shift=[0.0], json=out),
+    )
+    (row,) = json.loads(out.read_text())
+    assert row["weight"] < 1e-6
+    assert row["rollouts"]["0"] == pytest.approx(row["still"], abs=0.01)
 
 
 def test_a_video_without_enough_real_frames_is_told(folder: Path) -> None:
