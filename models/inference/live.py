@@ -223,6 +223,12 @@ def interrupted_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _title(save: Path) -> str:
+    """A run's name and which of its saves it is, such as ``face, latest``; the name alone where it is the whole run."""
+    is_of_run = save.name in ("latest", "best") or save.name.startswith("epoch_")
+    return f"{save.parent.name}, {save.name}" if is_of_run else save.name
+
+
 def run_live(config: TestConfig) -> None:
     """Show a stream on a page of this machine (``--serve``, ``--webcam``) until it ends, or Ctrl-C.
 
@@ -239,7 +245,7 @@ def run_live(config: TestConfig) -> None:
     metadata = {
         "title": "Fast-Vid2Vid, live",
         "source": source.name,
-        "checkpoint": f"{method.saved.folder.resolve().parent.name}, {method.saved.folder.name}",
+        "checkpoint": _title(method.saved.folder.resolve()),
         "rows": {
             "Device": str(device),
             "Runtime": Path(config.runtime_file).name if config.runtime_file else config.runtime,
