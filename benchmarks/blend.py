@@ -86,15 +86,15 @@ def measure_model(folder: str, arguments: argparse.Namespace) -> Iterator[BlendR
         real = [frame for frame in map(video.image, range(video.num_frames)) if frame is not None]
         if len(real) < video.num_frames or len(real) <= saved.config.generator.n_frames_G:
             raise UserError(f"{video.name}: expected more than {saved.config.generator.n_frames_G} real frames")
-        artist = _Artist(generator, video, foreground, saved.config.generator.n_frames_G)
-        yield measure_video(artist, real, name=Path(folder).name, shifts=arguments.shift)
+        setup = _Setup(generator, video, foreground, saved.config.generator.n_frames_G)
+        yield measure_video(setup, real, name=Path(folder).name, shifts=arguments.shift)
         video.forget_encoded()
 
 
-def measure_video(artist: "_Artist", real: Sequence[Tensor], *, name: str, shifts: Sequence[float]) -> BlendRow:
+def measure_video(setup: "_Setup", real: Sequence[Tensor], *, name: str, shifts: Sequence[float]) -> BlendRow:
     """The row of a model ``name`` on a video with these ``real`` frames [3, H, W]."""
-    given, numbers = artist.num_frames - 1, range(artist.num_frames - 1, len(real))
-    outputs = [artist.draw(number, real[number - given : number]) for number in numbers]
+    given, numbers = setup.num_frames - 1, range(setup.num_frames - 1, len(real))
+    outputs = [setup.generate(number, real[number - given : number]) for number in numbers]
 
     def mean(values: Iterator[float]) -> float:
         return statistics.fmean(values)
@@ -102,7 +102,7 @@ def measure_video(artist: "_Artist", real: Sequence[Tensor], *, name: str, shift
     pairs = [(real[number], real[number - 1], output) for number, output in zip(numbers, outputs, strict=True)]
     row = BlendRow(
         model=name,
-        video=artist.video.name,
+        video=setup.video.name,
         weight=mean(_of(output.weight).mean().item() for output in outputs),
         flow_pixels=mean(_of(output.flow).norm(dim=1).mean().item() for output in outputs),
         unmoved=mean(psnr(before, now) for now, before, _ in pairs),
@@ -113,25 +113,25 @@ def measure_video(artist: "_Artist", real: Sequence[Tensor], *, name: str, shift
         rollouts={},
     )
     for shift in shifts:
-        artist.generator.shift_blend(shift)
+        setup.generator.shift_blend(shift)
         frames = list(real[:given])
         for number in numbers:
-            frames.append(artist.draw(number, frames[-given:]).final[0].clamp(-1, 1))
-        artist.generator.shift_blend(-shift)
+            frames.append(setup.generate(number, frames[-given:]).final[0].clamp(-1, 1))
+        setup.generator.shift_blend(-shift)
         row.rollouts[f"{shift:g}"] = mean(psnr(frames[number], real[number]) for number in numbers)
     return row
 
 
 @dataclass(frozen=True)
-class _Artist:
-    """A generator before a video."""
+class _Setup:
+    """A generator, and the video that it generates."""
 
     generator: CompositeGenerator
     video: VideoSequence
     foreground: Foreground | None
     num_frames: int
 
-    def draw(self, number: int, previous: Sequence[Tensor]) -> GeneratorOutput:
+    def generate(self, number: int, previous: Sequence[Tensor]) -> GeneratorOutput:
         """Frame ``number``, from the ``num_frames`` - 1 frames [3, H, W] before it."""
         maps = [self.video.semantic(other)[None] for other in range(number - self.num_frames + 1, number + 1)]
         mask = None if self.foreground is None else self.foreground(maps[-1])

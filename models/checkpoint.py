@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models.networks.generator import BLEND_BIAS
 from models.weights_file import fill, read_safetensors, read_torch_file, safetensors_shapes
 from options.config import TrainConfig
 from options.values import from_json, to_json
@@ -31,7 +32,6 @@ from util.manifest import checked_file, read_manifest
 FORMAT = 1
 CONFIG_FILE = "config.json"
 STATE_FILE = "training_state.pt"
-_BLEND_BIAS = "model_final_w.1.bias"  # at every scale
 _TRIES = 5
 LOCK = ".lock"  # of a run's folder
 # users have files of this name: it stays, though the code says discriminator
@@ -193,10 +193,16 @@ def save_for_inference(saved: Checkpoint, folder: Path, *, blend_shift: float = 
         saved: any save.
         folder: made anew.
         blend_shift: added to the blending head's bias; below 0 shows less of what is drawn, more of the moved frame.
+
+    Raises:
+        ValueError: there is a shift, and no blending head.
     """
     weights = saved.generator_weights()
     if blend_shift != 0:
-        weights = weights | {name: weights[name] + blend_shift for name in weights if name.endswith(_BLEND_BIAS)}
+        heads = [name for name in weights if name.endswith(BLEND_BIAS)]  # one at every scale
+        if not heads:
+            raise ValueError(f"blend_shift {blend_shift}: expected a generator with a blending head, got one without")
+        weights = weights | {name: weights[name] + blend_shift for name in heads}
     weights = {name: one.half() if one.is_floating_point() else one for name, one in weights.items()}
     described = {"format": FORMAT, "step": saved.step, "metadata": saved.metadata, "config": to_json(saved.config)}
     with atomic_directory(folder, former=_names_of_before) as scratch:

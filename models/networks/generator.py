@@ -16,6 +16,7 @@ from models.networks.blocks import conv7, decode, encode, initialise, make_norm,
 
 IMAGE_CHANNELS = 3  # of every generated frame
 FLOW_SCALE = 20.0  # the flow head's output of 1 means so many pixels
+BLEND_BIAS = "model_final_w.1.bias"  # the name of the blending head's bias
 _FIRST = slice(2)  # of an encoder: the padding and the convolution that read its input
 _REST = slice(2, None)
 
@@ -139,14 +140,14 @@ class CompositeGenerator(nn.Module):
     def shift_blend(self, by: float) -> None:
         """Add ``by`` to the blending head's bias: below 0 shows less of what is drawn, more of the moved frame.
 
+        Ours, not in the paper. The weight is the sigmoid of what that head gives.
+
         Raises:
             ValueError: when the network has no flow branch.
         """
         if not self.has_flow:
             raise ValueError("expected a generator with a flow branch, got one without")
-        convolution = next(layer for layer in self.model_final_w if isinstance(layer, nn.Conv2d))
-        assert convolution.bias is not None
-        convolution.bias.add_(by)
+        self.get_parameter(BLEND_BIAS).add_(by)
 
     def forward(
         self,

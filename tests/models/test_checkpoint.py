@@ -59,6 +59,13 @@ def test_who_may_read_the_config_may_read_the_weights(tmp_path: Path) -> None:
         assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
 
 
+def test_a_blend_that_is_not_there_cannot_be_shifted(tmp_path: Path) -> None:
+    save(tmp_path / "mine" / "latest", 0.5, step=7)
+    saved = checkpoints.load(tmp_path / "mine", flag="--resume")
+    with pytest.raises(ValueError, match="expected a generator with a blending head"):
+        checkpoints.save_for_inference(saved, tmp_path / "shipped", blend_shift=-1)
+
+
 def test_a_new_save_takes_the_old_ones_place_and_leaves_nothing_else(tmp_path: Path) -> None:
     for step in (1, 2):
         save(tmp_path / "mine" / "latest", float(step), step=step)
