@@ -130,6 +130,10 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
                         "share of key-frames (default: dis)")  # fmt: skip
     parser.add_argument("--fewer_interpolation", default="guided", metavar="NAME",
                         help="of those with fewer (default: guided)")  # fmt: skip
+    shape = parser.add_argument_group("the shape of our students", "the published methods keep theirs")
+    shape.add_argument("--no_flow", action="store_true", help="without the flow branch")
+    shape.add_argument("--no_fg", action="store_true", help="without the foreground branch of streets")
+    shape.add_argument("--ngf", type=int, default=0, metavar="N", help="width (default: the setting's)")
     parser.add_argument("--quick", action="store_true", help="tiny networks: try the program, not the machine")
 
 

@@ -27,6 +27,8 @@ from util.report.tables import text_table
 TEACHER = "vid2vid (original, every frame)"
 STUDENT = "student (one frame)"
 PART_TIME = "Fast-Vid2Vid (student on key-frames)"
+LEAN = "ours, without flow and foreground branch"
+LEAN_SHARE = 0.1  # of key-frames; docs/inference.md says why this is fair
 PAPER_CLIP = 28  # frames of a clip of the published evaluation
 
 
@@ -97,11 +99,12 @@ def run(arguments: argparse.Namespace) -> None:
 def published_rows(task: str, *, interpolation: str) -> list[Row]:
     """The original generator, one frame of the student, and the key-frame share that the published figure implies."""
     setting = TASKS[task]
-    original, small = (
+    original, small, lean = (
         measure(config, semantic_channels=setting.semantic_channels, size=(setting.height, setting.width))
         for config in (
             GeneratorConfig(fg=setting.has_foreground),
             GeneratorConfig(netG="sr_mobile_composite", low_demand=True, fg=setting.has_foreground),
+            GeneratorConfig(netG="sr_mobile_composite", low_demand=True, no_flow=True),
         )
     )
 
@@ -113,6 +116,7 @@ def published_rows(task: str, *, interpolation: str) -> list[Row]:
         row(TEACHER, original, share=1.0, published=setting.published_teacher),
         row(STUDENT, small, share=1.0, published=None),
         row(PART_TIME, small, share=implied, published=setting.published_student),
+        row(LEAN, lean, share=LEAN_SHARE, published=None),
     ]
 
 

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure, print the tables, write the JSON."""
     if arguments.rounds < 1 or not all(0 < share <= 1 for share in arguments.fewer_share):
         raise UserError("--rounds: expected at least 1; --fewer_share: expected more than 0, at most 1")
+    if arguments.ngf < 0:
+        raise UserError(f"--ngf {arguments.ngf}: expected at least 1, or 0 for the setting's")
     device = choose_device(arguments.device)
     names = list(SETTINGS) if arguments.setting == "all" else [arguments.setting]
     runtimes = arguments.runtimes or [
@@ -66,8 +69,10 @@ def run(arguments: argparse.Namespace) -> None:
     settings: list[dict[str, object]] = []
     for name in names:
         setting = SETTINGS[name](is_quick=arguments.quick)
+        ours = our_setting(setting, arguments)
         methods = make_methods(
             setting,
+            ours=ours,
             runtimes=runtimes,
             fewer_shares=arguments.fewer_share,
             precisions=arguments.precisions,
@@ -76,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
             fewer_interpolation=arguments.fewer_interpolation,
         )
         time_methods(methods, setting, rounds=arguments.rounds)
-        settings.append(as_json(setting, methods, rate=rate))
+        settings.append(as_json(setting, methods, rate=rate, ours=ours))
         print(as_text(settings[-1]))
         del methods
         gc.collect()
@@ -90,6 +95,16 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         write_json(arguments.json, found | {"settings": settings})
         print(f"written: {arguments.json}")
+
+
+def our_setting(setting: Setting, arguments: argparse.Namespace) -> Setting:
+    """The setting with the student's shape that is asked for."""
+    return replace(
+        setting,
+        ngf=arguments.ngf or setting.ngf,
+        no_flow=arguments.no_flow,
+        foreground=None if arguments.no_fg else setting.foreground,
+    )
 
 
 def time_methods(methods: list[TimedMethod], setting: Setting, *, rounds: int) -> None:
@@ -184,13 +199,14 @@ def _status_mb(name: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def as_json(setting: Setting, methods: list[TimedMethod], *, rate: float) -> dict[str, object]:
+def as_json(setting: Setting, methods: list[TimedMethod], *, rate: float, ours: Setting) -> dict[str, object]:
     """A setting's figures; the first method's frame rate is the unit of ``ratio_to_vid2vid``."""
     first = _frames_per_second(methods[0])
     return {
         "name": setting.name,
         "size": list(setting.size),
         "ngf": setting.ngf,
+        "our_student": {"ngf": ours.ngf, "flow": not ours.no_flow, "fg": ours.foreground is not None},
         "methods": [_figures(one, first=first, rate=rate) for one in methods],
     }
 
@@ -257,4 +273,7 @@ def as_text(setting: dict) -> str:
     ]
     height, width = setting["size"]
     title = f"\n{setting['name']}, {height}x{width}, ngf {setting['ngf']}; parts in milliseconds per frame made\n\n"
+    student = setting["our_student"]
+    branches = " and ".join(name for name in ("flow", "fg") if student[name]) or "none"
+    title += f"our student: ngf {student['ngf']}, branches beside the image's: {branches}\n\n"
     return title + text_table(header, rows)

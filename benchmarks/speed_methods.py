@@ -50,6 +50,7 @@ class Setting:
         ngf: width of the networks.
         semantic: gives the semantic frame [C, H, W] of a number; made anew every time, as at inference.
         foreground: of the foreground branch; None: the networks have none.
+        no_flow: the networks have no flow branch.
         depth: halvings, and residual blocks.
         num_frames: made frames of a clip that has key-frames; clips of methods without are shorter.
     """
@@ -60,6 +61,7 @@ class Setting:
     ngf: int
     semantic: Callable[[int], Tensor]
     foreground: Foreground | None
+    no_flow: bool = False
     depth: tuple[int, int] = (3, 9)
     num_frames: int = 14
 
@@ -72,6 +74,7 @@ class Setting:
             n_downsample_G=self.depth[0],
             n_blocks=self.depth[1],
             n_frames_G=NUM_FRAMES,
+            no_flow=self.no_flow,
             fg=self.foreground is not None,
         )
 
@@ -190,15 +193,20 @@ def make_methods(
     interpolation: str,
     fewer_interpolation: str,
     device: torch.device,
+    ours: Setting | None = None,
 ) -> list[TimedMethod]:
-    """All methods of a setting; the first is vid2vid on every frame, in eager fp32."""
+    """All methods of a setting; the first is vid2vid on every frame, in eager fp32.
+
+    ``ours``: the same with another shape of our student; the published methods keep theirs.
+    """
     every = max(1, setting.num_frames // 14)
-    channels = setting.semantic(0).shape[0]
     torch.manual_seed(0)
-    configs = [setting.config(is_student=is_student) for is_student in (False, True)]
-    teacher, student = (build_generator(config, semantic_channels=channels).eval() for config in configs)
-    assert not isinstance(teacher, GlobalGenerator) and not isinstance(student, GlobalGenerator)
-    teacher_cost, student_cost = (measure(one, semantic_channels=channels, size=setting.size) for one in configs)
+    teacher, teacher_cost = network(setting, is_student=False)
+    student, student_cost = our_student, our_cost = network(setting, is_student=True)
+    if ours is None or ours == setting:
+        ours = setting
+    else:
+        our_student, our_cost = network(ours, is_student=True)
     between = within_scene("minterpolate", setting)
     make = partial(make_method, setting, device=device)
     every_frame = partial(make, share=1.0, interpolator=between)
@@ -208,17 +216,26 @@ def make_methods(
         make("published_recipe", student, student_cost, share=PUBLISHED_SHARE, interpolator=between),
     ]
     fewer = within_scene(fewer_interpolation, setting)
-    ours = [
+    labels = [
         ("ours_{}", PUBLISHED_SHARE, within_scene(interpolation, setting)),
         *((f"ours_{{}}_share_{share:g}", share, fewer) for share in fewer_shares),
     ]
     for name, precision in ways(runtimes, precisions, device):
-        fast = fast_runtime(student, setting, runtime=name, precision=precision, device=device)
+        fast = fast_runtime(our_student, ours, runtime=name, precision=precision, device=device)
         called = name if precision in ("auto", "fp32") else f"{name}_{precision}"
-        for label, share, interpolator in ours:
-            one = make(label.format(called), fast, student_cost, share=share, interpolator=interpolator, is_live=True)
+        for label, share, interpolator in labels:
+            one = make_method(ours, label.format(called), fast, our_cost, device=device, share=share,
+                              interpolator=interpolator, is_live=True)  # fmt: skip
             methods.append(replace(one, runtime=name, precision=precision))
     return methods
+
+
+def network(setting: Setting, *, is_student: bool) -> tuple[VideoGenerator, Cost]:
+    """A setting's teacher or student with random weights, and what a frame costs it."""
+    config, channels = setting.config(is_student=is_student), setting.semantic(0).shape[0]
+    built = build_generator(config, semantic_channels=channels).eval()
+    assert not isinstance(built, GlobalGenerator)
+    return built, measure(config, semantic_channels=channels, size=setting.size)
 
 
 def ways(runtimes: Sequence[str], precisions: Sequence[str], device: torch.device) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ written beside, flushed, and takes the old one's place by renaming: whatever kil
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.networks.generator import BLEND_BIAS
+from models.networks.generator import BLEND_BIAS, FLOW_BRANCH
 from models.weights_file import fill, read_safetensors, read_torch_file, safetensors_shapes
 from options.config import TrainConfig
 from options.values import from_json, to_json
@@ -186,25 +186,36 @@ def num_bytes(value: Any) -> int:
     return sum(map(num_bytes, value)) if isinstance(value, (list, tuple)) else 0
 
 
-def save_for_inference(saved: Checkpoint, folder: Path, *, blend_shift: float = 0.0) -> None:
+def save_for_inference(saved: Checkpoint, folder: Path, *, blend_shift: float = 0.0, has_flow: bool = True) -> None:
     """Write the generator of ``saved`` in 16 bits, with its config, to ``folder``: to use and share, not to resume.
 
     Args:
         saved: any save.
         folder: made anew.
         blend_shift: added to the blending head's bias; below 0 shows less of what is drawn, more of the moved frame.
+        has_flow: leave the flow branch out where False, as in a model that was trained with ``--no_flow``: what is
+            drawn is the frame. For models whose blend shows hardly anything else (``benchmark.py blend``).
 
     Raises:
-        ValueError: there is a shift, and no blending head.
+        ValueError: there is a shift, and no blending head; no flow is wanted of a generator of several scales.
     """
-    weights = saved.generator_weights()
+    weights, config = saved.generator_weights(), saved.config
+    if not has_flow:
+        if config.generator.n_scales_spatial > 1:
+            raise ValueError("has_flow False: expected a generator of one scale, got one of several")
+        weights = {name: one for name, one in weights.items() if not name.startswith(FLOW_BRANCH)}
+        config = replace(
+            config,
+            generator=replace(config.generator, no_flow=True, ngf_flow=0),
+            schedule=replace(config.schedule, begin_as_copy=False),  # no such training could begin so
+        )
     if blend_shift != 0:
         heads = [name for name in weights if name.endswith(BLEND_BIAS)]  # one at every scale
         if not heads:
             raise ValueError(f"blend_shift {blend_shift}: expected a generator with a blending head, got one without")
         weights = weights | {name: weights[name] + blend_shift for name in heads}
     weights = {name: one.half() if one.is_floating_point() else one for name, one in weights.items()}
-    described = {"format": FORMAT, "step": saved.step, "metadata": saved.metadata, "config": to_json(saved.config)}
+    described = {"format": FORMAT, "step": saved.step, "metadata": saved.metadata, "config": to_json(config)}
     with atomic_directory(folder, former=_names_of_before) as scratch:
         save_file(weights, scratch / f"{GENERATOR}.safetensors")
         write_json(scratch / CONFIG_FILE, described)

@@ -17,6 +17,8 @@ from models.networks.blocks import conv7, decode, encode, initialise, make_norm,
 IMAGE_CHANNELS = 3  # of every generated frame
 FLOW_SCALE = 20.0  # the flow head's output of 1 means so many pixels
 BLEND_BIAS = "model_final_w.1.bias"  # the name of the blending head's bias
+# how the names of the flow branch's parameters begin
+FLOW_BRANCH = ("model_res_flow.", "model_up_flow.", "model_final_flow.", "model_final_w.")
 _FIRST = slice(2)  # of an encoder: the padding and the convolution that read its input
 _REST = slice(2, None)
 

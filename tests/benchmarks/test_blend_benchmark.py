@@ -5,9 +5,11 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import blend
 from models import checkpoint as checkpoints
+from models.build import blank_inputs, load_generator
 from models.training import loop as train
 from options.cli import parse
 from options.config import TrainConfig
@@ -54,6 +56,20 @@ def test_a_copy_for_inference_may_have_another_blend(folder: Path) -> None:
     (row,) = json.loads(out.read_text())
     assert row["weight"] < 1e-6
     assert row["rollouts"]["0"] == pytest.approx(row["still"], abs=0.01)
+
+
+def test_a_copy_for_inference_may_leave_the_flow_out_and_then_shows_what_is_drawn(folder: Path) -> None:
+    saved = checkpoints.load(folder / "copy", flag="--checkpoint")
+    checkpoints.save_for_inference(saved, folder / "drawn", has_flow=False)
+    full, drawn = (load_generator(checkpoints.load(folder / name, flag="--checkpoint")) for name in ("copy", "drawn"))
+    inputs, keywords = blank_inputs(saved.config.generator, semantic_channels=15, size=(64, 64))
+    inputs = [torch.rand_like(one) for one in inputs]
+    # the copy for inference has 16 bits
+    torch.testing.assert_close(
+        drawn.eval()(*inputs, **keywords).final, full.eval()(*inputs, **keywords).raw, atol=0.01, rtol=0
+    )
+    with pytest.raises(ValueError, match="expected a generator with a blending head"):
+        checkpoints.save_for_inference(saved, folder / "neither", has_flow=False, blend_shift=-1)
 
 
 def test_a_video_without_enough_real_frames_is_told(folder: Path) -> None:

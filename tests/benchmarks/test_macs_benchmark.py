@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.command_line import build_parser
-from benchmarks.macs import PART_TIME, TEACHER, measure
+from benchmarks.macs import LEAN, PART_TIME, TEACHER, measure
 from benchmarks.macs import STUDENT as ONE_FRAME
 from benchmarks.motion_macs import motion_macs
 from options.config import TestConfig
@@ -61,6 +61,14 @@ def test_the_published_figure_implies_the_key_frame_share(rows: list[dict], task
     assert row["keyframe_share"] == pytest.approx(share, abs=5e-4)
     assert row["paper_gmacs"] == pytest.approx(published, rel=1e-5) and row["published_gmacs"] == published
     assert row["exact_gmacs"] == pytest.approx(share * FIGURES[task][2][0], rel=2e-3)
+
+
+@pytest.mark.parametrize(("task", "times"), [("face", 53), ("street", 60), ("pose", 53)])
+def test_without_flow_and_foreground_branch_ten_percent_of_the_frames_cost_less(
+    rows: list[dict], task: str, times: int
+) -> None:
+    lean, original = row_of(rows, task, LEAN), row_of(rows, task, TEACHER)
+    assert int(original["exact_gmacs"] / (lean["exact_gmacs"] + lean["motion_gmacs"])) == times
 
 
 def test_our_presets_are_counted_and_named(rows: list[dict]) -> None:

@@ -35,6 +35,17 @@ def test_every_method_has_its_figures_and_vid2vid_is_the_first(name: str, tmp_pa
     assert first["gmacs_per_frame"] > student["gmacs_per_frame"] > ours["gmacs_per_frame"]
 
 
+def test_our_student_may_have_another_shape_and_the_published_methods_keep_theirs(tmp_path: Path) -> None:
+    common = ["--setting", "street", "--rounds", "1", "--runtimes", "folded", "--fewer_share", "0.2"]
+    (full,) = measure(tmp_path / "full.json", *common)["settings"]
+    (lean,) = measure(tmp_path / "lean.json", *common, "--no_flow", "--no_fg", "--ngf", "4")["settings"]
+    assert full["our_student"] == {"ngf": 8, "flow": True, "fg": True}
+    assert lean["our_student"] == {"ngf": 4, "flow": False, "fg": False}
+    costs = [[one["gmacs_per_frame"] for one in setting["methods"]] for setting in (full, lean)]
+    assert costs[0][:3] == costs[1][:3]
+    assert all(less < more / 2 for more, less in zip(costs[0][3:], costs[1][3:], strict=True))
+
+
 def test_each_precision_is_a_method_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = ["--setting", "face_512", "--rounds", "1", "--runtimes", "folded", "onnx", "--precisions", "fp32", "int8"]
     found = measure(tmp_path / "out.json", *more, "--fewer_share", "0.2")
