@@ -94,6 +94,10 @@ class ScheduleConfig:
     frames_backpropagate: int = option(1, "generated frames a gradient crosses at the start")
     max_frames_backpropagate: int = option(1, "where the doubling of back-propagated frames ends")
     max_t_step: int = option(1, "largest random distance in time between a clip's frames")
+    every_frame_share: float = option(
+        0.0, "--stage tkd: share of the clips whose frames are all key-frames, for a student that is to hold on every "
+        "frame, too; the paper has none",
+    )  # fmt: skip
     no_first_img: bool = option(False, "learn to generate the first frames too, from nothing")
     begin_as_copy: bool = option(False, "start from a generator that repeats the previous frame; for short trainings")
     no_flip: bool = option(False, "never mirror a clip")
@@ -125,6 +129,7 @@ class ScheduleConfig:
         for name in ("lr", "lr_heads"):
             require(getattr(self, name) > 0, f"--{name} {getattr(self, name)}: expected more than 0")
         require(0 <= self.cond_dropout <= 1, f"--cond_dropout {self.cond_dropout}: expected 0 to 1")
+        require(0 <= self.every_frame_share <= 1, f"--every_frame_share {self.every_frame_share}: expected 0 to 1")
         require(0 <= self.ema < 1, f"--ema {self.ema}: expected at least 0 and less than 1")
         require(0 <= self.beta1 < 1, f"--beta1 {self.beta1}: expected 0 to 1")
         require(self.niter + self.niter_decay > 0, "--niter 0 --niter_decay 0: nothing to train, give one of them")

@@ -161,6 +161,7 @@ def build_distillation(
         global_loss=global_loss,
         kd_mask=config.loss.kd_mask,
         features=features,
+        every_frame_share=config.schedule.every_frame_share,
     )
     return distillation, [description, *lines]
 

@@ -12,6 +12,7 @@ from models.networks.single_image import GlobalGenerator
 from models.training.assembly import build_optimizers
 from models.training.rollout import unroll
 from models.training.stages.first_frame import FirstFrame
+from models.training.stages.tkd import TemporalDistillation
 from models.training.stages.vid2vid import Vid2Vid
 from options.training_config import ScheduleConfig
 from tests.tiny_stages import CHANNELS, SIDE, chunks, distilling, make_clip, make_generator, parts, teacher_of
@@ -156,6 +157,15 @@ def test_temporal_distillation_compares_at_equal_absolute_times() -> None:
         assert torch.allclose(chunked_clip.target, teacher[:, times], atol=1e-6)
         assert torch.equal(chunked_clip.known, clip.image[:, :2])
     assert gaps == {2, 3, 4, 5, 6, 7}
+
+
+def test_a_share_of_the_clips_keeps_every_frame() -> None:
+    stage, clip = distilling("tkd", make_generator()), make_clip(10)
+    assert isinstance(stage.distillation, TemporalDistillation)
+    stage.distillation.every_frame_share = 0.5
+    lengths = [stage.prepare(clip, torch.Generator().manual_seed(seed)).clip.index.shape[1] for seed in range(40)]
+    assert 10 < sum(length == 10 for length in lengths) < 30
+    assert max(length for length in lengths if length != 10) == 6  # a gap of 2
 
 
 def test_temporal_distillation_has_both_terms_with_gradients_and_published_weights() -> None:

@@ -28,6 +28,7 @@ class TemporalDistillation:
         global_loss: GlobalTemporalLoss | None = None,
         kd_mask: bool = False,
         features: FeatureDistillation | None = None,
+        every_frame_share: float = 0.0,
     ) -> None:
         """Hold a teacher.
 
@@ -37,11 +38,13 @@ class TemporalDistillation:
             global_weight: of ``kd_global``.
             global_loss: distance of whole key-frame sequences; without, multi-scale temporal differences stand in.
             kd_mask, features: see ``SpatialDistillation``.
+            every_frame_share: of the clips, how many keep every frame; ours, for students that draw every frame, too.
         """
         self.spatial = SpatialDistillation(teacher, kd_mask=kd_mask, features=features)
         self.spatial.frames = FrameDistillation(LOCAL_TERMS, weight=local_weight)
         self.global_weight = global_weight
         self.global_loss = global_loss
+        self.every_frame_share = every_frame_share
 
     @property
     def teacher(self) -> FrozenTeacher:
@@ -69,7 +72,7 @@ class TemporalDistillation:
         return clip.at(positions), Targets(rollout.image[:, positions], bottleneck)
 
     def draw_gap(self, total: int, random: torch.Generator) -> int:
-        """A gap from 2 to ``total - num_frames``, so that at least ``num_frames`` key-frames are left.
+        """A gap from 2 to ``total - num_frames``, so that at least ``num_frames`` key-frames are left; or 1, by share.
 
         Raises:
             ValueError: when the clip is too short for any.
@@ -78,6 +81,8 @@ class TemporalDistillation:
         largest = total - num_frames
         if largest < 2:
             raise ValueError(f"expected a clip of at least {num_frames + 2} frames, got {total}")
+        if self.every_frame_share > 0 and float(torch.rand((), generator=random)) < self.every_frame_share:
+            return 1
         return int(torch.randint(2, largest + 1, (), generator=random))
 
     def add_perceptual_term(self, table: LossTable, chunk: Chunk, rollout: Rollout, features: FrameFeatures) -> None:
