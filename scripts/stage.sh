@@ -3,7 +3,7 @@
 #   bash scripts/stage.sh KIND STAGE FLAG...
 # KIND: face, street, pose. STAGE: train_teacher (every frame of every clip), train_skd (the spatially low-demand student,
 # from the teacher's frames), train_tkd (the part-time student, on key-frames), test (the student, the teacher beside it;
-# without a trained run and flags the shipped sample model on the sample data).
+# without a trained run, --checkpoint, --dataroot and --video the shipped sample model on the sample data).
 # Further flags pass through and override. `--quick` as the first one: the sample of that kind, small, in a minute.
 # A training that was interrupted goes on where it was saved. PROCESSES=N: so many processes, also of test.
 set -euo pipefail
@@ -30,13 +30,13 @@ train_skd) flags=(--stage skd "${student[@]}" --init "$teacher") ;;
 train_tkd) flags=(--stage tkd "${student[@]}" --init "checkpoints/${run}_skd") ;;
 test)
     shipped=checkpoints/${kind}_sample
-    if [ $# -eq 0 ] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "${shipped}_teacher" ]; then
+    if [[ " $* " != *" --checkpoint"* && " $* " != *" --dataroot"* && " $* " != *" --video"* ]] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "${shipped}_teacher" ]; then
         echo "no run checkpoints/${run}_tkd: these are the sample models ${shipped}_*, on the sample data"
         sample "$kind" "datasets/${kind}_sample"
         methods=(--checkpoint "${shipped}_teacher" --keyframes all)
         [ ! -e "${shipped}_student" ] || methods=(--checkpoint "${shipped}_student" --teacher "${shipped}_teacher")
         in_processes test.py "${methods[@]}" --dataroot "datasets/${kind}_sample" --baselines \
-            --output "results/${kind}_sample"
+            --output "results/${kind}_sample" "$@"
         exit
     fi
     in_processes test.py --checkpoint "checkpoints/${run}_tkd" --teacher "$teacher" --dataroot "$data" "$@"

@@ -8,11 +8,11 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 kind=${1:?expected a kind: face, street or pose}
 shift
-data=datasets/${kind}_sample blend_shift=0
+data=datasets/${kind}_sample blend_shift=0 student_flow=no # faces and dancers learn no flow, and show none
 case $kind in
 face) minutes=(26 100 40 25) sizes=(64 128) of_kind=(--ngf 24 --affine 1) ;;
 street)
-    minutes=(28 94 40 20) sizes=(128 256) data=datasets/street_sample_21 blend_shift=-1
+    minutes=(28 94 40 20) sizes=(128 256) data=datasets/street_sample_21 blend_shift=-1 student_flow=yes
     # no --fg: that branch reads labels alone, and a car's colour stands in no label; the copy of the frame before has it
     of_kind=(--dataset_mode street --use_instance --ngf 20 --affine 0.3 --begin_as_copy --cond_dropout 0.2)
     ;;
@@ -42,14 +42,17 @@ step teacher "${minutes[1]}" "${long[@]}" --niter_step 20 --init "checkpoints/${
 step skd "${minutes[2]}" "${long[@]}" --niter_step 10 --stage skd "${student[@]}" --init "$teacher" "$@"
 step tkd "${minutes[3]}" "${long[@]}" --n_frames_total 12 --lr 0.0003 --stage tkd "${student[@]}" \
     --init "checkpoints/${run}_skd" "$@"
-"$PYTHON" - "$blend_shift" "$teacher" "checkpoints/${kind}_sample_teacher" "checkpoints/${run}_tkd" \
+"$PYTHON" - "$blend_shift" "$student_flow" "$teacher" "checkpoints/${kind}_sample_teacher" "checkpoints/${run}_tkd" \
     "checkpoints/${kind}_sample_student" <<'PYTHON'
 import sys
 from pathlib import Path
 
 from models import checkpoint
 
-shift = float(sys.argv[1])  # docs/training.md: the blend decides what a scene keeps
-for run, shipped in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
-    checkpoint.save_for_inference(checkpoint.load(run, flag="run"), Path(shipped), blend_shift=shift)
+shift, student_flow, teacher, shipped_teacher, student, shipped_student = sys.argv[1:]
+pairs = ((teacher, shipped_teacher, True), (student, shipped_student, student_flow == "yes"))
+for run, shipped, has_flow in pairs:  # docs/training.md: the blend decides what a scene keeps
+    checkpoint.save_for_inference(
+        checkpoint.load(run, flag="run"), Path(shipped), blend_shift=float(shift), has_flow=has_flow
+    )
 PYTHON
