@@ -113,6 +113,13 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a second each, 2000 files: to see whether it works")
 
 
+def _add_branches(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    shape = parser.add_argument_group("the shape of our students", "what is published keeps its own")
+    shape.add_argument("--no_flow", action="store_true", help="without the flow branch")
+    shape.add_argument("--no_fg", action="store_true", help="without the foreground branch of streets")
+    return shape
+
+
 def _add_speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--setting", choices=("street", "face_512", "pose", "face", "all"), default="all", help="what "
@@ -130,9 +137,7 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
                         "share of key-frames (default: dis)")  # fmt: skip
     parser.add_argument("--fewer_interpolation", default="guided", metavar="NAME",
                         help="of those with fewer (default: guided)")  # fmt: skip
-    shape = parser.add_argument_group("the shape of our students", "the published methods keep theirs")
-    shape.add_argument("--no_flow", action="store_true", help="without the flow branch")
-    shape.add_argument("--no_fg", action="store_true", help="without the foreground branch of streets")
+    shape = _add_branches(parser)
     shape.add_argument("--ngf", type=int, default=0, metavar="N", help="width (default: the setting's)")
     parser.add_argument("--quick", action="store_true", help="tiny networks: try the program, not the machine")
 
@@ -251,6 +256,7 @@ def _add_width(parser: argparse.ArgumentParser) -> None:
     add("--checkpoint", metavar="FOLDER", help="with --target, in place of the table: print the --ngf at which this "
         "generator would cost as much as that")  # fmt: skip
     add("--target", metavar="FOLDER", help="the student whose cost is the goal")
+    _add_branches(parser)
 
 
 def _add_blend(parser: argparse.ArgumentParser) -> None:

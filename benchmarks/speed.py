@@ -12,7 +12,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -69,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings: list[dict[str, object]] = []
     for name in names:
         setting = SETTINGS[name](is_quick=arguments.quick)
-        ours = our_setting(setting, arguments)
+        ours = setting.with_student(no_flow=arguments.no_flow, no_fg=arguments.no_fg, ngf=arguments.ngf)
         methods = make_methods(
             setting,
             ours=ours,
@@ -95,16 +94,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         write_json(arguments.json, found | {"settings": settings})
         print(f"written: {arguments.json}")
-
-
-def our_setting(setting: Setting, arguments: argparse.Namespace) -> Setting:
-    """The setting with the student's shape that is asked for."""
-    return replace(
-        setting,
-        ngf=arguments.ngf or setting.ngf,
-        no_flow=arguments.no_flow,
-        foreground=None if arguments.no_fg else setting.foreground,
-    )
 
 
 def time_methods(methods: list[TimedMethod], setting: Setting, *, rounds: int) -> None:

@@ -78,6 +78,11 @@ class Setting:
             fg=self.foreground is not None,
         )
 
+    def with_student(self, *, no_flow: bool, no_fg: bool, ngf: int = 0) -> "Setting":
+        """The same with another shape of the student: branches left out, another width (0: this one)."""
+        foreground = None if no_fg else self.foreground
+        return replace(self, ngf=ngf or self.ngf, no_flow=no_flow, foreground=foreground)
+
 
 @dataclass(frozen=True)
 class StreamPass:

@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 0 or min(arguments.widths) < 1:
         raise UserError(f"--rounds {arguments.rounds} --widths {arguments.widths}: expected at least 0, and at least 1")
     setting = SETTINGS[arguments.setting](is_quick=arguments.quick)
+    setting = setting.with_student(no_flow=arguments.no_flow, no_fg=arguments.no_fg)
     rows = [student_row(replace(setting, ngf=ngf), share=share, rounds=arguments.rounds) for ngf in arguments.widths]
     print(as_text(rows, setting, share=share))
     if arguments.json is not None:
