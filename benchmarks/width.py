@@ -14,10 +14,8 @@ import torch
 
 from benchmarks.macs import config_row, make_row, measure
 from benchmarks.speed import time_methods
-from benchmarks.speed_methods import SETTINGS, Setting, TimedMethod, fast_runtime, make_method, within_scene
+from benchmarks.speed_methods import SETTINGS, Setting, TimedMethod, fast_runtime, make_method, network, within_scene
 from models import checkpoint as checkpoints
-from models.build import build_generator
-from models.networks.single_image import GlobalGenerator
 from options.config import TrainConfig
 from util.errors import UserError
 from util.files import write_json
@@ -83,8 +81,7 @@ def student_row(setting: Setting, *, share: float, rounds: int) -> WidthRow:
     student_ms = pipeline_ms = None
     if rounds > 0:
         torch.manual_seed(0)
-        student = build_generator(config, semantic_channels=channels).eval()
-        assert not isinstance(student, GlobalGenerator)
+        student, _ = network(setting, is_student=True)
         runtime, between = (
             fast_runtime(student, setting, runtime=RUNTIME, precision="fp32", device=CPU),
             within_scene("dis", setting),

@@ -30,7 +30,7 @@ train_skd) flags=(--stage skd "${student[@]}" --init "$teacher") ;;
 train_tkd) flags=(--stage tkd "${student[@]}" --init "checkpoints/${run}_skd") ;;
 test)
     shipped=checkpoints/${kind}_sample
-    if [[ " $* " != *" --checkpoint"* && " $* " != *" --dataroot"* && " $* " != *" --video"* ]] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "${shipped}_teacher" ]; then
+    if [[ ! " $*" =~ " --"(checkpoint|dataroot|video) ]] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "${shipped}_teacher" ]; then
         echo "no run checkpoints/${run}_tkd: these are the sample models ${shipped}_*, on the sample data"
         sample "$kind" "datasets/${kind}_sample"
         methods=(--checkpoint "${shipped}_teacher" --keyframes all)

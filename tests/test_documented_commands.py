@@ -26,7 +26,7 @@ from tests.tiny_video import write_talk
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 FOLDERS = ("benchmarks", "data", "docs", "examples", "models", "options", "scripts", "util")
-SHIPPED = ("face_sample_teacher", "face_sample_student")
+SHIPPED = ("face_sample_teacher", "face_sample_student", "street_sample_student")
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!-- not run: (.+?) -->\n+$")
 COMMAND = re.compile(r"^ *(?:python|bash|pip|torchrun) ", re.MULTILINE)
