@@ -35,7 +35,9 @@ def test_a_student_without_flow_branch_costs_less(tmp_path: Path) -> None:
     run(*QUICK, "--rounds", "0", "--json", str(tmp_path / "full.json"))
     run(*QUICK, "--rounds", "0", "--no_flow", "--json", str(tmp_path / "drawn.json"))
     full, drawn = (json.loads((tmp_path / f"{name}.json").read_text())["rows"] for name in ("full", "drawn"))
-    assert all(0.5 < less["student_gmacs"] / more["student_gmacs"] < 0.9 for more, less in zip(full, drawn, strict=True))
+    assert all(
+        0.5 < less["student_gmacs"] / more["student_gmacs"] < 0.9 for more, less in zip(full, drawn, strict=True)
+    )
 
 
 def test_students_are_timed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
