@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         "street",
         help="150 frames of a drive through a toy city",
         description="Draw a drive through a toy city, 256x512 at 17 frames a second, as a street dataset: two streets "
-        "of 60 frames to train on, another of 30 held out, each with label ids and instance ids as in Cityscapes, and "
+        "of 60 frames to train on, another of 30 held out. Each has label ids and instance ids as in Cityscapes, and "
         "the exact motion between frames. Takes about two minutes. A second run finds what is there and only counts "
         "it.",
     )
@@ -76,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         "pose",
         help="126 frames of a puppet that dances",
         description="Draw a puppet that dances in a room, 256x448 at 25 frames a second, as a pose dataset: 96 frames "
-        "to train on, 30 of another phase of the dance held out, each with what OpenPose and DensePose would find, and "
+        "to train on, 30 of another phase of the dance held out. Each has what OpenPose and DensePose would find, and "
         "the exact motion between frames. Takes about a minute. A second run finds what is there and only counts it.",
     )
     pose.add_argument(

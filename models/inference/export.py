@@ -1,9 +1,9 @@
 """``python -m models.inference.export``: a generator as a file that runs without our code.
 
-The file holds one graph from ``semantic`` [1, frames * C, H, W], ``previous`` [1, (frames - 1) * 3, H, W] and, for
-models with a foreground branch, ``foreground_mask`` [1, 1, H, W] to ``final``, ``raw`` and, with a flow branch,
-``flow`` and ``weight`` (``models/networks/generator.py`` says what they are). Height and width are free. The file is
-run before this program ends, at two sizes, and compared with the checkpoint.
+The file holds one graph. It reads ``semantic`` [1, frames * C, H, W] and ``previous`` [1, (frames - 1) * 3, H, W];
+where there is a foreground branch ``foreground_mask`` [1, 1, H, W], too. It gives ``final`` and ``raw``; where there is
+a flow branch ``flow`` and ``weight``, too (``models/networks/generator.py`` says what they are). Height and width are
+free. The file is run before this program ends, at two sizes, and compared with the checkpoint.
 """
 
 import argparse

@@ -1,9 +1,6 @@
 """A generator as a file that runs without our code, compared with its checkpoint.
 
-The file holds one graph from ``semantic`` [1, frames * C, H, W], ``previous`` [1, (frames - 1) * 3, H, W] and, for
-models with a foreground branch, ``foreground_mask`` [1, 1, H, W] to ``final``, ``raw`` and, with a flow branch,
-``flow`` and ``weight`` (``models/networks/generator.py`` says what they are). Height and width are free. The file is
-run before this program ends, at two sizes, and compared with the checkpoint.
+What is in the file: ``models/inference/export.py``. It is run before the program ends, at two sizes.
 """
 
 from pathlib import Path
