@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train the sample models of a kind from nothing, as those that are shipped in checkpoints/KIND_sample_{teacher,student}:
 #   bash scripts/train_samples.sh KIND [FLAG...]      KIND: face, street, pose; flags go to every training
-# Four trainings, in minutes of one core: the teacher small, then at full size, then the student (SKD, TKD):
-#   face 26 + 100 + 40 + 25, street 28 + 94 + 40 + 20, pose 24 + 38 + 40 + 20
+# In minutes of one core: the teacher at each size, the smallest first, then the student (SKD, TKD):
+#   face 26 + 100, 40 + 25; street 28 + 94, 40 + 20; pose 24 + 38 + 48, 68 + 17
 # An interrupted training goes on where it was saved. 16-bit copies take the places of the shipped models.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
@@ -17,7 +17,7 @@ street)
     of_kind=(--dataset_mode street --use_instance --ngf 20 --affine 0.3 --begin_as_copy --cond_dropout 0.2)
     ;;
 pose)
-    minutes=(24 38 40 20) sizes=(128 192) data=datasets/pose_sample_5
+    minutes=(24 38 48 68 17) sizes=(128 192 256) full_size=(--niter 5 --niter_decay 8) data=datasets/pose_sample_5
     of_kind=(--dataset_mode pose --openpose_only --resize_or_crop scaleHeight --ngf 20 --affine 0.5)
     ;;
 *) echo "train_samples.sh $kind: expected face, street or pose" >&2 && exit 2 ;;
@@ -29,18 +29,23 @@ pose) "$PYTHON" -m data.samples pose --dances 5 --out "$data" ;;
 esac
 
 run=${kind}_sample_run
-teacher=checkpoints/${run}_teacher
 step() { # NAME MINUTES FLAG...
     local name=${run}_$1 time=$2
     shift 2
     train --preset sample --dataroot "$data" --name "$name" --resume --max_minutes "$time" "${of_kind[@]}" "$@"
 }
-long=(--loadSize "${sizes[1]}" --lr 0.0004 --n_frames_total 6 --max_clip_frames 12 --niter 100 --niter_decay 150)
-student=(--netG sr_mobile_composite --low_demand --teacher "$teacher")
-step small "${minutes[0]}" --loadSize "${sizes[0]}" "$@"
-step teacher "${minutes[1]}" "${long[@]}" --niter_step 20 --init "checkpoints/${run}_small" "$@"
-step skd "${minutes[2]}" "${long[@]}" --niter_step 10 --stage skd "${student[@]}" --init "$teacher" "$@"
-step tkd "${minutes[3]}" "${long[@]}" --n_frames_total 12 --lr 0.0003 --stage tkd "${student[@]}" \
+long=(--lr 0.0004 --n_frames_total 6 --max_clip_frames 12 --niter 100 --niter_decay 150)
+last=$((${#sizes[@]} - 1))
+flags=()
+for place in "${!sizes[@]}"; do
+    [ "$place" != "$last" ] || flags+=(${full_size[@]+"${full_size[@]}"})
+    step "teacher_${sizes[place]}" "${minutes[place]}" --loadSize "${sizes[place]}" ${flags[@]+"${flags[@]}"} "$@"
+    teacher=checkpoints/${run}_teacher_${sizes[place]}
+    flags=("${long[@]}" --niter_step 20 --init "$teacher")
+done
+student=("${long[@]}" --loadSize "${sizes[last]}" --netG sr_mobile_composite --low_demand --teacher "$teacher")
+step skd "${minutes[last + 1]}" "${student[@]}" --niter_step 10 --stage skd --init "$teacher" "$@"
+step tkd "${minutes[last + 2]}" "${student[@]}" --n_frames_total 12 --lr 0.0003 --stage tkd \
     --init "checkpoints/${run}_skd" "$@"
 "$PYTHON" - "$blend_shift" "$student_flow" "$teacher" "checkpoints/${kind}_sample_teacher" "checkpoints/${run}_tkd" \
     "checkpoints/${kind}_sample_student" <<'PYTHON'
