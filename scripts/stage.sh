@@ -33,13 +33,15 @@ test)
     if [[ ! " $*" =~ " --"(checkpoint|dataroot|video) ]] && [ ! -e "checkpoints/${run}_tkd" ] && [ -e "${shipped}_teacher" ]; then
         echo "no run checkpoints/${run}_tkd: these are the sample models ${shipped}_*, on the sample data"
         sample "$kind" "datasets/${kind}_sample"
-        methods=(--checkpoint "${shipped}_teacher" --keyframes all)
+        data=datasets/${kind}_sample
+        methods=(--checkpoint "${shipped}_teacher" --keyframes all) results=(--baselines --output "results/${kind}_sample")
         [ ! -e "${shipped}_student" ] || methods=(--checkpoint "${shipped}_student" --teacher "${shipped}_teacher")
-        in_processes test.py "${methods[@]}" --dataroot "datasets/${kind}_sample" --baselines \
-            --output "results/${kind}_sample" "$@"
-        exit
+    else
+        methods=(--checkpoint "checkpoints/${run}_tkd" --teacher "$teacher") results=()
     fi
-    in_processes test.py --checkpoint "checkpoints/${run}_tkd" --teacher "$teacher" --dataroot "$data" "$@"
+    # streams are drawn by the student alone
+    [[ ! " $*" =~ " --"(serve|webcam|video) ]] || methods=("${methods[@]:0:2}") results=()
+    in_processes test.py "${methods[@]}" --dataroot "$data" ${results[@]+"${results[@]}"} "$@"
     exit
     ;;
 *) echo "stage.sh $stage: expected train_teacher, train_skd, train_tkd or test" >&2 && exit 2 ;;
