@@ -15,9 +15,10 @@ printf -- '--:|%.0s' "${runtimes[@]}"
 for kind in face street pose; do
     data=datasets/${kind}_sample
     sample "$kind" "$data" >/dev/null
-    for model in teacher student; do
-        checkpoint=checkpoints/${kind}_sample_$model flags=()
-        [ "$model" != teacher ] || flags=(--keyframes all)
+    for model in teacher student every_frame; do
+        checkpoint=checkpoints/${kind}_sample_$model flags=(--keyframes all)
+        [ -e "$checkpoint" ] || continue
+        [ "$model" != student ] || flags=()
         printf '\n| `%s` |' "${checkpoint##*/}"
         for runtime in "${runtimes[@]}"; do
             folder=results/samples_speed/${checkpoint##*/}_$runtime

@@ -9,6 +9,7 @@ source "$(dirname "$0")/environment.sh"
 kind=${1:?expected a kind: face, street or pose}
 shift
 data=datasets/${kind}_sample blend_shift=0 student_flow=no # faces and dancers learn no flow, and show none
+full_size=() # flags for the teacher at its full size
 case $kind in
 face) minutes=(26 100 40 25) sizes=(64 128) of_kind=(--ngf 24 --affine 1) ;;
 street)
